@@ -1,0 +1,120 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one loop that all resources share: have → plan → apply → have again.
+
+A resource is a small object that knows one kind of thing and nothing of Ansible.
+After applying, the state is read again; a plan that is still not empty is waited for
+within the resource's own bound (``settle`` seconds: ``set_param -P`` needs some),
+then it is an error that says what did not converge.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from typing import Any, Callable, Mapping, Protocol, TypeVar
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite, Outcome, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._run import Runner
+
+Have = TypeVar("Have")
+
+
+class Resource(Protocol[Have]):
+    """What a resource file in ``_resources/`` offers.
+
+    ``want`` is bound into the object when it is made (and validated there: BadValue).
+    ``have`` only reads.  ``plan`` is pure: same state in, same steps out.
+    """
+
+    kind: str
+    settle: float
+
+    def have(self, run: Runner) -> Have: ...
+
+    def plan(self, have: Have) -> Plan: ...
+
+    def public(self, have: Have) -> Mapping[str, Any]: ...
+
+    def check_step(self, step: Step, run: Runner) -> None:
+        """Called right before a step is applied: the last guard (a second probe of a device, a ping of the MGS)."""
+
+    def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
+        """The error of a failed step, its exit code decoded by the tool's own convention."""
+
+
+def converge(
+    resource: Resource[Have],
+    run: Runner,
+    check_mode: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    write: Callable[[FileWrite], None] | None = None,
+) -> Outcome:
+    """Bring one resource to its wanted state, or say what would be done."""
+    before = resource.have(run)
+    plan = resource.plan(before)
+    shown = resource.public(before)
+    if check_mode or not plan.steps:
+        return Outcome(resource.kind, plan, shown, shown)
+    for step in plan.steps:
+        resource.check_step(step, run)
+        apply_step(resource, step, run, write or write_file)
+    after, left = _settled(resource, run, sleep, clock)
+    if left.steps:
+        raise NotConverged(f"The {resource.kind} resource", [f"{s.action} {s.object}: {s.reason}" for s in left.steps], resource.settle)
+    return Outcome(resource.kind, Plan(plan.steps, left.drift), shown, resource.public(after), applied=True)
+
+
+def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callable[[FileWrite], None]) -> None:
+    """Carry out one step; raises the resource's own typed error when its command fails."""
+    if step.write is not None:
+        write(step.write)
+    if step.argv:
+        rc, out, err = run(step.argv, step.stdin, step.timeout)
+        if rc != 0:
+            raise resource.tool_error(step, rc, out, err)
+
+
+def _settled(
+    resource: Resource[Have], run: Runner, sleep: Callable[[float], None], clock: Callable[[], float]
+) -> tuple[Have, Plan]:
+    """Read the state until nothing is left to do, for at most ``settle`` seconds (at least once)."""
+    end = clock() + resource.settle
+    pause = 0.5
+    while True:
+        have = resource.have(run)
+        left = resource.plan(have)
+        if not left.steps or clock() >= end:
+            return have, left
+        sleep(pause)
+        pause = min(pause * 1.5, 3.0)
+
+
+def write_file(change: FileWrite) -> None:
+    """Write a file atomically beside the old one (owner and mode of an existing file are kept), or remove it."""
+    if change.content is None:
+        if os.path.lexists(change.path):
+            os.unlink(change.path)
+        return
+    folder = os.path.dirname(change.path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".lustre-", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(change.content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mode, owner = change.mode, None
+        if os.path.exists(change.path):
+            old = os.stat(change.path)
+            mode, owner = old.st_mode & 0o7777, (old.st_uid, old.st_gid)
+        os.chmod(temporary, mode)
+        if owner is not None:
+            os.chown(temporary, *owner)
+        os.replace(temporary, change.path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,111 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is to be done, before it is done: steps, and what applying them gave.
+
+Check mode, ``--diff``, the plan playbook and the real run all consume the same list
+of steps, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+
+@dataclass(frozen=True)
+class FileWrite:
+    """One file written whole and atomically; ``content`` None removes it."""
+
+    path: str
+    content: str | None
+    mode: int = 0o644
+
+
+@dataclass(frozen=True)
+class Step:
+    """One action on one object: a command, or a file written, never both.
+
+    ``kind`` is the resource (``target``, ``mount``, ``lnet``, ``param``, ``service``),
+    ``action`` a verb (``format``, ``tune``, ``mount``, ...), ``object`` what an
+    administrator calls the thing (``fs1-OST0003 on /dev/disk/by-id/x``).
+    ``destructive``: data on the object is gone afterwards.  ``disruptive``: somebody
+    using it notices.  ``timeout`` bounds the command in seconds.
+    """
+
+    kind: str
+    action: str
+    object: str
+    reason: str
+    argv: tuple[str, ...] = ()
+    stdin: str | None = None
+    write: FileWrite | None = None
+    disruptive: bool = False
+    destructive: bool = False
+    timeout: float = 120.0
+
+    def public(self) -> dict[str, Any]:
+        """The step as modules return it (no file content, no standard input: they may hold secrets)."""
+        shown: dict[str, Any] = {
+            "kind": self.kind,
+            "action": self.action,
+            "object": self.object,
+            "reason": self.reason,
+            "disruptive": self.disruptive,
+            "destructive": self.destructive,
+        }
+        if self.argv:
+            shown["command"] = shlex.join(self.argv)
+        if self.write is not None:
+            shown["file"] = self.write.path
+        return shown
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A difference that is shown, but not repaired by this run; ``remedy`` says who repairs it."""
+
+    kind: str
+    object: str
+    found: str
+    wanted: str
+    remedy: str
+
+    def public(self) -> dict[str, Any]:
+        return {"kind": self.kind, "object": self.object, "found": self.found, "wanted": self.wanted, "remedy": self.remedy}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps, and the drift that stays."""
+
+    steps: tuple[Step, ...] = ()
+    drift: tuple[Drift, ...] = ()
+
+    def __add__(self, other: "Plan") -> "Plan":
+        return Plan(self.steps + other.steps, self.drift + other.drift)
+
+
+@dataclass
+class Outcome:
+    """What converging one resource gave; ``before``/``after`` are its state as plain data, for ``--diff``."""
+
+    kind: str
+    plan: Plan
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    applied: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.plan.steps)
+
+    def public(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "changed": self.changed,
+            "plan": [step.public() for step in self.plan.steps],
+            "drift": [drift.public() for drift in self.plan.drift],
+            "state": dict(self.after),
+        }

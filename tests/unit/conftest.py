@@ -1,0 +1,31 @@
+"""Shared by all unit tests: the strict fake runner."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.fake_runner import FakeRunner, load_transcript
+
+
+@pytest.fixture
+def transcript():
+    """``transcript("mkfs/tunefs-dryrun-mdt")`` → Result recorded from the real Lustre 2.17.0."""
+    return load_transcript
+
+
+@pytest.fixture
+def fake():
+    """``fake([(argv, result), ...])`` → a runner that accepts exactly these calls in this order.
+
+    The test fails at its end when a planned call was not made.
+    """
+    made: list[FakeRunner] = []
+
+    def build(calls, ordered: bool = True) -> FakeRunner:
+        runner = FakeRunner(calls, ordered=ordered)
+        made.append(runner)
+        return runner
+
+    yield build
+    for runner in made:
+        runner.finish()
