@@ -1,5 +1,5 @@
 # Copyright: lustre.core contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One simulated host: the composition of its kernel's subsystems, and the door through which tools enter.
 
 Rules between the subsystems
@@ -61,8 +61,11 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    time = staticmethod(time.time)
-    sleep = staticmethod(time.sleep)
+    def time(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class FakeClock:

@@ -1,5 +1,5 @@
 # Copyright: lustre.core contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """An LNet of one dictionary: several nodes of one process reach each other without sockets (unit tests only)."""
 
 from __future__ import annotations
