@@ -64,7 +64,9 @@ def converge(
         apply_step(resource, step, run, write or write_file)
     after, left = _settled(resource, run, sleep, clock)
     if left.steps:
-        raise NotConverged(f"The {resource.kind} resource", [f"{s.action} {s.object}: {s.reason}" for s in left.steps], resource.settle)
+        raise NotConverged(
+            f"The {resource.kind} resource", [f"{s.action} {s.object}: {s.reason}" for s in left.steps], resource.settle
+        )
     return Outcome(resource.kind, Plan(plan.steps, left.drift), shown, resource.public(after), applied=True)
 
 

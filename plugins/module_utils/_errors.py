@@ -78,7 +78,9 @@ class ToolMissing(LustreError):
     def __init__(self, program: str, package: str = "") -> None:
         self.program = program
         hint = f" Install the package {package}." if package else " Install the package that ships it."
-        super().__init__(f"The program {program} was not found on this node (searched PATH and the sbin directories).{hint}")
+        super().__init__(
+            f"The program {program} was not found on this node (searched PATH and the sbin directories).{hint}"
+        )
 
 
 class UnknownOutput(LustreError):

@@ -20,13 +20,15 @@ def normal_net(net: str) -> str:
     """``tcp0`` → ``tcp``, ``o2ib02`` → ``o2ib2``; ValueError with a sentence when it is no LNet network."""
     text = str(net).strip().lower()
     for kind in NET_TYPES:
-        number = text[len(kind):]
+        number = text[len(kind) :]
         if text.startswith(kind) and (number == "" or number.isdigit()):
             value = int(number or 0)
             if value > 65535:
                 raise ValueError(f"{net!r} is not an LNet network: its number must be 0 to 65535")
             return kind if value == 0 else f"{kind}{value}"
-    raise ValueError(f"{net!r} is not an LNet network: it must be one of {', '.join(NET_TYPES)} with an optional number, such as tcp or o2ib1")
+    raise ValueError(
+        f"{net!r} is not an LNet network: it must be one of {', '.join(NET_TYPES)} with an optional number, such as tcp or o2ib1"
+    )
 
 
 def split_nid(nid: str) -> tuple[str, str]:
@@ -39,7 +41,9 @@ def split_nid(nid: str) -> tuple[str, str]:
         try:
             address = str(ipaddress.ip_address(address))
         except ValueError:
-            raise ValueError(f"{nid!r} is not a NID: {address!r} is not an IP address (host names in NIDs are frozen at format time and refused here)") from None
+            raise ValueError(
+                f"{nid!r} is not a NID: {address!r} is not an IP address (host names in NIDs are frozen at format time and refused here)"
+            ) from None
     return address, short
 
 

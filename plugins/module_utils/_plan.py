@@ -72,7 +72,13 @@ class Drift:
     remedy: str
 
     def public(self) -> dict[str, Any]:
-        return {"kind": self.kind, "object": self.object, "found": self.found, "wanted": self.wanted, "remedy": self.remedy}
+        return {
+            "kind": self.kind,
+            "object": self.object,
+            "found": self.found,
+            "wanted": self.wanted,
+            "remedy": self.remedy,
+        }
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     drift: tuple[Drift, ...] = ()
 
-    def __add__(self, other: "Plan") -> "Plan":
+    def __add__(self, other: Plan) -> Plan:
         return Plan(self.steps + other.steps, self.drift + other.drift)
 
 

@@ -46,7 +46,9 @@ class FakeRunner:
         candidates = self.planned[:1] if self.ordered else self.planned
         for entry in candidates:
             if _matches(entry[0], words):
-                assert entry[2] is None or entry[2] == stdin, f"{words!r}: standard input was {stdin!r}, planned {entry[2]!r}"
+                assert entry[2] is None or entry[2] == stdin, (
+                    f"{words!r}: standard input was {stdin!r}, planned {entry[2]!r}"
+                )
                 self.planned.remove(entry)
                 return _answer(entry[1])
         expected = "\n".join(f"  {entry[0]!r}" for entry in self.planned) or "  nothing more"
@@ -57,7 +59,9 @@ class FakeRunner:
         return len(self.made)
 
     def finish(self) -> None:
-        assert not self.planned, "planned calls that were never made:\n" + "\n".join(f"  {e[0]!r}" for e in self.planned)
+        assert not self.planned, "planned calls that were never made:\n" + "\n".join(
+            f"  {e[0]!r}" for e in self.planned
+        )
 
 
 def _matches(planned: Sequence[Any], words: tuple[str, ...]) -> bool:

@@ -1,0 +1,166 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stages of ``make test``: what each runs, in which environment, and how its tests are counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import envs
+
+ROOT = envs.ROOT
+
+
+def collections_path() -> Path:
+    """A collections folder in which this checkout is lustre.core (a link, so nothing is installed)."""
+    digest = str(ROOT).strip("/").replace("/", "-")
+    folder = envs.cache() / "collections" / digest
+    link = folder / "ansible_collections" / "lustre" / "core"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink() or link.resolve() != ROOT:
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT)
+    return folder
+
+
+def environment() -> dict[str, str]:
+    """What every stage sees: this checkout as the only collection, no user settings, plain output."""
+    path = str(collections_path())
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_"))}
+    # Ansible's modules start faster with byte code; some shells switch it off
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return {
+        **kept,
+        "ANSIBLE_COLLECTIONS_PATH": path,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "NO_COLOR": "1",
+        "PYTHONPATH": f"{path}:{ROOT}",
+        "MYPYPATH": path,
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def pytest_count(text: str) -> int:
+    return sum(int(n) for n in re.findall(r"(\d+) passed", text))
+
+
+def one(_: str) -> int:
+    """A gate that is one test: it passes or it does not."""
+    return 1
+
+
+def sanity_count(text: str) -> int:
+    return len(re.findall(r'^Running sanity test "', text, re.M))
+
+
+def listed_count(text: str) -> int:
+    """Scripts of ours close with a line ``N passed``."""
+    return pytest_count(text)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One gate.  ``limit`` in seconds is a bound against hanging, not a budget."""
+
+    name: str
+    about: str
+    lane: str
+    env: str
+    words: tuple[str, ...]
+    count: Callable[[str], int] = one
+    limit: int = 900
+
+    def command(self) -> list[str]:
+        if not self.env:
+            return [sys.executable, *self.words]
+        folder = envs.ensure(self.env)
+        return [str(folder / "bin" / self.words[0]), *self.words[1:]]
+
+
+def _unit(release: str) -> Stage:
+    words: tuple[str, ...] = ("pytest", "-q", "-p", "no:cacheprovider", "tests/unit")
+    if release == "2.21":
+        words += ("tests/bad_input", "--cov=plugins", "--cov-report=term:skip-covered", "--cov-config=pyproject.toml")
+    return Stage(
+        f"unit-{release}", f"unit tests on ansible-core {release}", "checks", f"ansible-{release}", words, pytest_count
+    )
+
+
+ALL: tuple[Stage, ...] = (
+    Stage("ruff", "style and common mistakes", "checks", "gates", ("ruff", "check", ".")),
+    Stage("format", "one layout of Python code", "checks", "gates", ("ruff", "format", "--check", "--quiet", ".")),
+    Stage("mypy", "types, strictly, of plugins/", "checks", "gates", ("mypy", "plugins")),
+    Stage("yamllint", "YAML files", "checks", "gates", ("yamllint", "--strict", ".")),
+    Stage(
+        "ansible-lint",
+        "roles and playbooks, production profile",
+        "checks",
+        "gates",
+        ("ansible-lint", "--offline", "--profile", "production"),
+    ),
+    _unit("2.21"),
+    _unit("2.19"),
+    _unit("2.16"),
+    Stage(
+        "contract",
+        "recorded sessions of real Lustre against the simulation",
+        "checks",
+        "ansible-2.21",
+        ("pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "tests/rehearsal_sim"),
+        pytest_count,
+    ),
+    Stage("sanity", "ansible-test sanity on the newest core", "checks", "", ("tools/sanity.py",), sanity_count),
+    Stage(
+        "build",
+        "the tarball builds, installs in an empty place and answers",
+        "checks",
+        "",
+        ("tools/build_check.py",),
+        listed_count,
+    ),
+    Stage(
+        "hosts",
+        "rehearsal hosts come up, reboot and go without a trace",
+        "hosts",
+        "ansible-2.21",
+        ("pytest", "-q", "-p", "no:cacheprovider", "tests/rehearsal_hosts"),
+        pytest_count,
+    ),
+    Stage(
+        "molecule",
+        "molecule default: create, converge, idempotence, verify, destroy",
+        "hosts",
+        "",
+        ("tools/molecule.py", "default"),
+        pytest_count,
+        1200,
+    ),
+    Stage(
+        "site",
+        "whole sites on rehearsal hosts: faults, guards, reboot",
+        "hosts",
+        "ansible-2.21",
+        ("pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/site"),
+        pytest_count,
+        1500,
+    ),
+)
+
+
+def leftovers() -> str:
+    """What rehearsals left on this machine, as text; empty when nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rehearsal.hosts", "leftovers", "--prefix", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
