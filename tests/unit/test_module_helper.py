@@ -1,0 +1,136 @@
+"""The edge between modules and resources: what ends a module, and how it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._module import run_resource, text_of
+from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
+
+
+class Ended(Exception):
+    """What AnsibleModule does by sys.exit."""
+
+    def __init__(self, failed, values):
+        super().__init__(failed)
+        self.failed, self.values = failed, values
+
+
+@dataclass
+class FakeModule:
+    params: dict
+    check_mode: bool = False
+    _diff: bool = False
+
+    def exit_json(self, **values):
+        raise Ended(False, values)
+
+    def fail_json(self, msg, **values):
+        raise Ended(True, {"msg": msg, **values})
+
+    def warn(self, warning):
+        raise AssertionError(f"no warning was expected: {warning}")
+
+
+class Lamp:
+    """A resource with one switch."""
+
+    kind, settle = "lamp", 0.0
+
+    def __init__(self, params):
+        if params["lit"] not in (True, False):
+            raise BadValue("lit", "it is neither on nor off", "Say true or false.")
+        self.want = params["lit"]
+
+    def have(self, run):
+        return run(["lamp", "show"]).out.strip() == "on"
+
+    def plan(self, have):
+        drift = (Drift("lamp", "shade", "red", "blue", "Paint it."),)
+        if have == self.want:
+            return Plan(drift=drift)
+        return Plan((Step("lamp", "switch", "lamp", "it is off", ("lamp", "on"), disruptive=True),), drift)
+
+    def public(self, have):
+        return {"lit": have}
+
+    def check_step(self, step, run):
+        """Nothing to check."""
+
+    def tool_error(self, step, rc, out, err):
+        return ToolError("switch the lamp", step.argv, rc, out, err)
+
+
+def ended(module, run, build=Lamp, **more):
+    with pytest.raises(Ended) as end:
+        run_resource(module, build, run, **more)
+    return end.value
+
+
+def test_real_run_returns_plan_drift_state_and_diff(fake):
+    run = fake([(("lamp", "show"), "off"), (("lamp", "on"), ""), (("lamp", "show"), "on")])
+    end = ended(FakeModule({"lit": True}, _diff=True), run)
+    assert not end.failed
+    assert end.values["changed"] is True
+    assert end.values["plan"] == [
+        {"kind": "lamp", "action": "switch", "object": "lamp", "reason": "it is off", "disruptive": True, "destructive": False, "command": "lamp on"}
+    ]
+    assert end.values["drift"][0]["wanted"] == "blue"
+    assert end.values["state"] == {"lit": True}
+    assert end.values["diff"] == {"before": "lit: false\n", "after": "lit: true\n"}
+
+
+def test_check_mode_plans_the_same_steps_and_runs_none(fake):
+    end = ended(FakeModule({"lit": True}, check_mode=True, _diff=True), fake([(("lamp", "show"), "off")]))
+    assert end.values["changed"] is True and end.values["plan"][0]["command"] == "lamp on"
+    assert end.values["diff"]["after"] == 'lit: false\nplanned:\n- disruptive switch lamp (it is off)\n'
+
+
+def test_nothing_to_do_has_no_diff_unless_asked(fake):
+    end = ended(FakeModule({"lit": True}), fake([(("lamp", "show"), "on")]))
+    assert end.values["changed"] is False and end.values["plan"] == [] and "diff" not in end.values
+
+
+def test_typed_errors_end_the_module_with_their_facts(fake):
+    bad = ended(FakeModule({"lit": "red"}), fake([]))
+    assert bad.failed and bad.values["msg"] == "lit: it is neither on nor off. Say true or false."
+    failed = ended(FakeModule({"lit": True}), fake([(("lamp", "show"), "off"), (("lamp", "on"), (3, "", "burnt"))]))
+    assert failed.values["rc"] == 3 and failed.values["cmd"] == ["lamp", "on"] and "burnt" in failed.values["msg"]
+
+
+def test_refused_is_a_failure_and_changes_nothing(fake):
+    def build(params):
+        raise Refused("switch the lamp", "somebody sleeps", "Wait.")
+
+    assert ended(FakeModule({}), fake([]), build).failed
+
+
+def test_defects_keep_their_traceback(fake):
+    def build(params):
+        raise KeyError("lit")
+
+    with pytest.raises(KeyError):
+        run_resource(FakeModule({}), build, fake([]))
+
+
+def test_extra_return_values_are_added(fake):
+    end = ended(FakeModule({"lit": False}), fake([(("lamp", "show"), "off")]), extra=lambda outcome: {"kind": outcome.kind})
+    assert end.values["kind"] == "lamp"
+
+
+_PLAIN_DATA = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", exclude_categories=["C"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcde:- 1", min_size=1, max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(_PLAIN_DATA)
+def test_text_reads_as_the_yaml_it_looks_like(value):
+    assert yaml.safe_load(text_of(value)) == value
