@@ -41,7 +41,9 @@ class LogStore:
             record = {"index": len(records) + 1, "group": group, "event": event, "fields": fields, "time": int(now)}
             records.append(record)
 
-    def replace(self, log: str, now: float, same: Callable[[Record], bool], *events: tuple[str, dict[str, Any]]) -> None:
+    def replace(
+        self, log: str, now: float, same: Callable[[Record], bool], *events: tuple[str, dict[str, Any]]
+    ) -> None:
         """Cancel the settings that hold a record ``same`` says yes to, then add the new one."""
         self.cancel(log, now, same)
         self.add(log, now, *events)
