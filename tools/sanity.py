@@ -39,6 +39,7 @@ SHIPPED = [
     "changelogs",
     "docs",
     "tests/sanity",
+    "tests/config.yml",
     "galaxy.yml",
     "README.md",
     "LICENSE",
