@@ -1,0 +1,242 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The base root that all hosts share: Debian 12, made once by mmdebstrap and cached under a hash of its recipe."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+from rehearsal.hosts import kernel
+from rehearsal.hosts.errors import RehearsalError, run
+from rehearsal.hosts.layout import cache_root, remove_tree
+
+SUITE = "bookworm"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = (
+    "attr", "bindfs", "chrony", "dbus", "e2fsprogs", "fuse3", "gpg", "iproute2", "iputils-ping", "kmod", "less", "lsof",
+    "mount", "netbase", "nftables", "openssh-server", "procps", "psmisc", "python3", "python3-apt", "sudo", "systemd",
+    "systemd-sysv", "util-linux", "util-linux-extra",
+)  # fmt: skip
+# Nobody reads manuals in a rehearsal, and unsynced writes halve the time of every later package installation.
+DPKG_OPTIONS = (
+    "force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/info/*", "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/man/*",
+)  # fmt: skip
+APT_OPTIONS = ('Acquire::Languages "none"', 'APT::Install-Recommends "false"')
+# Timers that take the package lock or the disk at a moment of their own, consoles that do not exist, and the
+# windows into the kernel that all hosts share.
+MASKED = (
+    "apt-daily.timer", "apt-daily-upgrade.timer", "console-getty.service", "dpkg-db-backup.timer", "e2scrub_all.timer",
+    "e2scrub_reap.service", "fstrim.timer", "getty@.service", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
+    "systemd-timesyncd.service",
+)  # fmt: skip
+FILES = {
+    # Key types that are not made would be complained about at every start.
+    "etc/ssh/sshd_config.d/rehearsal.conf": "HostKey /etc/ssh/ssh_host_ed25519_key\nUseDNS no\nMaxStartups 100\nMaxSessions 100\n",
+    # The clock is the machine's: chrony runs, is asked by roles, and never sets it.
+    "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
+    "etc/systemd/system/chrony.service.d/rehearsal.conf": "[Unit]\nConditionCapability=\n",
+    "etc/systemd/journald.conf.d/rehearsal.conf": "[Journal]\nStorage=persistent\nSystemMaxUse=32M\nSyncIntervalSec=1s\n",
+    "etc/apt/sources.list": "# No network here: packages come from local directories.\n",
+    "etc/machine-id": "",
+    "etc/default/locale": "LANG=C.UTF-8\n",  # else PAM complains at every login
+}
+REMOVED = (
+    "etc/apt/sources.list.d/*",
+    "etc/ssh/ssh_host_*",
+    "etc/update-motd.d/*",
+    "etc/hostname",
+    "var/lib/dbus/machine-id",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides what is in the base root."""
+
+    packages: tuple[str, ...]
+
+    @classmethod
+    def of(cls, extra: tuple[str, ...] = ()) -> Recipe:
+        return cls(tuple(sorted({*PACKAGES, *extra})))
+
+    def text(self) -> str:
+        parts = [SUITE, self.packages, DPKG_OPTIONS, APT_OPTIONS, MASKED, FILES, REMOVED]
+        return json.dumps(parts, indent=1, sort_keys=True) + "\n"
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(self.text().encode()).hexdigest()[:12]
+
+    @property
+    def directory(self) -> Path:
+        return cache_root() / f"base-{self.key}"
+
+    @property
+    def root(self) -> Path:
+        return self.directory / "root"
+
+
+def build_argv(recipe: Recipe, target: Path, sources: Path, proxies: list[str]) -> list[str]:
+    """mmdebstrap in namespaces of its own, so that its mounts and processes end with it whatever happens."""
+    return [
+        "unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc",
+        "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", "--quiet",
+        f"--include={','.join(recipe.packages)}",
+        *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
+        *(f"--aptopt={option}" for option in (*APT_OPTIONS, *proxies)),
+        SUITE, str(target), str(sources),
+    ]  # fmt: skip
+
+
+def mirrors(apt_sources: str) -> tuple[str, str]:
+    """The Debian mirror and security mirror found in the text of apt's source files, else the public ones."""
+    main = security = ""
+    for uri in re.findall(r"\b(?:https?|file|copy|mirror\+file)://?[^\s\]]+", _without_comments(apt_sources)):
+        path = uri.rstrip("/")
+        if path.endswith("/debian-security"):
+            security = security or path
+        elif path.endswith("/debian"):
+            main = main or path
+    return main or MIRROR, security or (main or MIRROR) + "-security"
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+
+
+def sources_text(mirror: str, security: str) -> str:
+    return (
+        f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n"
+        f"deb [signed-by={KEYRING}] {mirror} {SUITE}-updates main\n"
+        f"deb [signed-by={KEYRING}] {security} {SUITE}-security main\n"
+    )
+
+
+def _configured_sources() -> str:
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]
+    files += sorted(Path("/etc/apt/sources.list.d").glob("*.sources"))
+    return "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+
+def _proxies() -> list[str]:
+    """The machine's proxy settings for apt; mmdebstrap does not read them by itself."""
+    dump = run(["apt-config", "dump"], "read the settings of apt")
+    return [line.rstrip(";") for line in dump.splitlines() if re.match(r'Acquire::https?::Proxy(::\S+)? ".+"', line)]
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def ensure(extra: tuple[str, ...] = (), say: object = None) -> Path:
+    """The root directory of the base, built first if it is not cached; several callers at once build it once."""
+    recipe = Recipe.of(extra)
+    if not recipe.directory.is_dir():
+        with _locked(cache_root() / f".lock-{recipe.key}"):
+            if not recipe.directory.is_dir():
+                if callable(say):
+                    say(f"building the base root (Debian 12, {len(recipe.packages)} packages; cached afterwards)")
+                _build(recipe)
+    os.utime(recipe.directory)  # what is used stays: see old_bases
+    return recipe.root
+
+
+def _build(recipe: Recipe) -> None:
+    for stale in cache_root().glob(f".building-{recipe.key}-*"):  # of a build that was killed: we hold the lock
+        remove_tree(stale)
+    temporary = Path(tempfile.mkdtemp(prefix=f".building-{recipe.key}-", dir=cache_root()))
+    temporary.chmod(0o755)
+    try:
+        sources = temporary / "sources.list"
+        sources.write_text(sources_text(*mirrors(_configured_sources())))
+        _bootstrap(build_argv(recipe, temporary / "root", sources, _proxies()))
+        customise(temporary / "root")
+        (temporary / "recipe.json").write_text(recipe.text())
+        os.rename(temporary, recipe.directory)
+    except BaseException:
+        remove_tree(temporary)
+        raise
+
+
+def _bootstrap(argv: list[str]) -> None:
+    parent = os.getpid()
+    process = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+        preexec_fn=lambda: kernel.die_with_parent(parent), start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=900)
+    except BaseException:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode != 0:
+        tail = " / ".join(line for line in output.splitlines()[-8:] if line.strip())
+        raise RehearsalError(
+            f"Could not build the base root: mmdebstrap ended with exit code {process.returncode} and said: {tail}. "
+            "It takes Debian 12 from the mirror in /etc/apt; check that `apt-get update` works here, then run it again."
+        )
+
+
+def customise(root: Path) -> None:
+    """Turn a fresh Debian into a base for hosts: no identity, no work of its own, nothing that touches the machine."""
+    for pattern in REMOVED:
+        for path in root.glob(pattern):
+            path.unlink()
+    for name, text in FILES.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    units = root / "etc/systemd/system"
+    for name in MASKED:
+        (units / name).unlink(missing_ok=True)
+        (units / name).symlink_to("/dev/null")
+    (root / "var/log/journal").mkdir(parents=True, exist_ok=True)
+
+
+def old_bases(in_use: set[Path], before: float) -> list[Path]:
+    """Cached bases that no site uses and that were not used since ``before`` (seconds since 1970)."""
+    found = [path for path in cache_root().glob("base-*") if path.is_dir()]
+    return [path for path in found if path / "root" not in in_use and path.stat().st_mtime < before]
+
+
+def leftovers() -> list[Path]:
+    """Directories of builds that were killed and that no running build owns."""
+    stale = []
+    for path in cache_root().glob(".building-*"):
+        key = path.name.split("-")[1]
+        with open(cache_root() / f".lock-{key}", "w", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            stale.append(path)
+    return stale
+
+
+def discard(path: Path) -> None:
+    """Remove a base; renamed first, so that nobody takes a half-removed one for whole."""
+    doomed = path.with_name(f".building-{path.name.split('-')[1]}-removed-{os.getpid()}")
+    if path.name.startswith("base-"):
+        path.rename(doomed)
+        path = doomed
+    shutil.rmtree(path, ignore_errors=True)
