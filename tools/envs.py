@@ -61,6 +61,11 @@ def interpreter(name: str) -> str | None:
     return next((found for version in wanted_pythons(name) if (found := find_python(version))), None)
 
 
+def first(names: list[str]) -> str:
+    """The first environment that a Python of this machine runs; the last one when none does (its error says why)."""
+    return next((name for name in names if interpreter(name)), names[-1])
+
+
 def ensure(name: str) -> Path:
     """The folder of the environment ``name``; built when it is not there yet."""
     python = interpreter(name)
@@ -110,7 +115,7 @@ def _build(name: str, python: str, folder: Path) -> None:
 
 def main(words: list[str]) -> None:
     if words[:1] == ["--first"]:
-        words = [name for name in words[1:] if interpreter(name)][:1] or words[-1:]
+        words = [first(words[1:])]
     if len(words) != 1:
         sys.exit("Usage: envs.py NAME | envs.py --first NAME NAME ...")
     print(ensure(words[0]))
