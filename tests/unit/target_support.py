@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible_collections.lustre.core.plugins.module_utils._cli.blockdev import LSBLK_COLUMNS
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, Node
+from ansible_collections.lustre.core.plugins.module_utils._run import Result as Result
 from tests.unit.fake_runner import load_transcript
 
 GIB = 1 << 30
