@@ -15,7 +15,7 @@ import tempfile
 import time
 from typing import Any, Callable, Mapping, Protocol, TypeVar
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, ToolError, ToolTimeout
 from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite, Outcome, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
@@ -75,7 +75,13 @@ def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callabl
     if step.write is not None:
         write(step.write)
     if step.argv:
-        rc, out, err = run(step.argv, step.stdin, step.timeout)
+        try:
+            rc, out, err = run(step.argv, step.stdin, step.timeout)
+        except ToolTimeout as error:
+            # A resource may know what its silent tool is waiting for: ``timed_out(step)`` gives the remedy.
+            remedy = getattr(resource, "timed_out", lambda _step: "")(step)
+            wanted = f"{step.action} {step.object}"
+            raise ToolTimeout(wanted, step.argv, error.seconds, error.still_running, remedy) from None
         if rc != 0:
             raise resource.tool_error(step, rc, out, err)
 
