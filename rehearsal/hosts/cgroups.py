@@ -8,6 +8,7 @@ and ended, never by name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -76,10 +77,8 @@ def kill(name: str, seconds: float = 10.0) -> None:
     while left := processes(name):
         if time.monotonic() > deadline:
             raise RehearsalError(f"Processes {left} of the cgroup {name} do not end within {seconds:g} s of SIGKILL.")
-        try:
+        with contextlib.suppress(OSError):  # kernels before 5.14 have no such switch
             switch.write_text("1")
-        except OSError:  # kernels before 5.14 have no such switch
-            pass
         for pid in left:
             if _zombie(pid):
                 continue

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from rehearsal.hosts import access, cgroups, control, doctor, guest, inventory, keeper, lifecycle
+from rehearsal.hosts import access, cgroups, control, doctor, guest, keeper, lifecycle
 from rehearsal.hosts import spec as spec_module
 from rehearsal.hosts.errors import NotHere, RehearsalError
 from rehearsal.hosts.layout import Layout, Site, sites
@@ -48,7 +48,12 @@ def _spec(arguments: argparse.Namespace) -> spec_module.Spec:
         spec = spec_module.load(Path(arguments.spec))
         packages = arguments.packages or spec.packages
     else:
-        spec, packages = inventory.from_path(arguments.inventory), arguments.packages
+        from rehearsal.hosts import inventory  # it loads the collection's code, which the keeper has no use for
+
+        spec, packages = (
+            inventory.from_paths(arguments.inventory, arguments.hosts.split(",") if arguments.hosts else ()),
+            arguments.packages,
+        )
     changed = {**spec.to_dict(), "packages": os.path.abspath(packages) if packages else ""}
     spec = spec_module.parse(changed)
     sources = [bind.source for bind in [*spec.binds, *(bind for host in spec.hosts for bind in host.binds)]]
@@ -79,7 +84,9 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    report = [_status_of(Layout(name)) for name in ([arguments.site] if arguments.site else sites())]
+    report: list[dict[str, Any]] = [
+        _status_of(Layout(name)) for name in ([arguments.site] if arguments.site else sites())
+    ]
     if arguments.json:
         print(json.dumps(report, indent=2))
         return 0
@@ -94,7 +101,7 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _status_of(layout: Layout) -> dict[str, object]:
+def _status_of(layout: Layout) -> dict[str, Any]:
     site = Site.load(layout)
     running = control.alive(layout) is not None
     hosts = control.ask(layout, "status")["hosts"] if running else {}
@@ -188,7 +195,7 @@ def _gc(arguments: argparse.Namespace) -> int:
 
 
 def _leftovers(arguments: argparse.Namespace) -> int:
-    found = lifecycle.leftovers(arguments.site or "", tuple(arguments.exclude))
+    found = lifecycle.leftovers(arguments.site, arguments.prefix)
     print("\n".join(found) or "Nothing of a rehearsal is left on this machine.")
     return 1 if found else 0
 
@@ -206,8 +213,12 @@ def _source(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--spec", metavar="FILE", help="description of the site, YAML or JSON")
     source.add_argument(
-        "--inventory", metavar="PATH", help="an Ansible inventory, or the JSON of `ansible-inventory --list`"
+        "--inventory",
+        action="append",
+        metavar="PATH",
+        help="an Ansible inventory, or a .json file with the output of `ansible-inventory --list`; may be given again",
     )
+    parser.add_argument("--hosts", default="", metavar="NAMES", help="with --inventory: only these hosts and groups")
     parser.add_argument(
         "--packages", metavar="DIR", default="", help=f"package repository, seen as {guest.PACKAGES_IN_HOST}"
     )
@@ -254,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     add("doctor", _doctor, "can this machine carry a rehearsal?", site=False)
     add("gc", _gc, "remove what crashes left, and bases unused for 30 days", site=False)
     left = add("leftovers", _leftovers, "list all of ours that is on this machine; exit code 1 if there is anything")
-    left.add_argument("--exclude", action="append", default=[], metavar="SITE", help="a site that may be there")
+    left.add_argument("--prefix", default="", metavar="TEXT", help="only of sites whose name begins so")
     _source(add("spec", _make_spec, "print the spec that `up` would use", site=False))
     keep = commands.add_parser("_keep")  # what `up` starts; not for people
     keep.add_argument("name")

@@ -8,6 +8,7 @@ import contextlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -61,11 +62,23 @@ def _known_file_system(name: str) -> bool:
 
 def _device(node: str, module: str, why: str) -> Callable[[], str]:
     def check() -> str:
-        if not Path(node).exists() and shutil.which("modprobe"):
+        problem = _unusable(node)
+        if problem and shutil.which("modprobe"):
             subprocess.run(["modprobe", module], capture_output=True, check=False)
-        return "" if Path(node).exists() else f"needs {why}, and {node} does not exist here"
+            problem = _unusable(node)
+        return f"needs {why}, and {node} {problem}" if problem else ""
 
     return check
+
+
+def _unusable(node: str) -> str:
+    try:
+        mode = os.stat(node).st_mode
+    except FileNotFoundError:
+        return "does not exist here"
+    except OSError as error:  # a mount that lies over it, for instance
+        return f"cannot be used ({error.strerror})"
+    return "" if stat.S_ISCHR(mode) else "is not a device (is something mounted over it?)"
 
 
 def _space() -> str:

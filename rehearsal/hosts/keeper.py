@@ -288,24 +288,26 @@ def _raise_inotify_limit() -> None:
 def main(site_name: str, report: int, owner: int | None) -> int:
     """Body of the keeper process; ``report`` is where progress is written, as JSON lines."""
     layout = Layout(site_name)
-    lock = open(layout.keeper_lock, "w", encoding="ascii")  # held until we end: that is how others see us alive
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    identity = kernel.ProcessId.of(os.getpid())
-    write_atomically(layout.keeper_file, json.dumps(asdict(identity) if identity else {}))
-    kernel.private_mounts()
-    cgroups.ensure()
-    keeper = Keeper(Site.load(layout), report, owner)
-    code = 0
+    with open(layout.keeper_lock, "w", encoding="ascii") as lock:  # held until we end: so others see us alive
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        identity = kernel.ProcessId.of(os.getpid())
+        write_atomically(layout.keeper_file, json.dumps(asdict(identity) if identity else {}))
+        kernel.private_mounts()
+        cgroups.ensure()
+        return _run(Keeper(Site.load(layout), report, owner))
+
+
+def _run(keeper: Keeper) -> int:
     try:
         keeper.listen()
         keeper.build()
         keeper.say("ready")
-        os.close(report)
+        os.close(keeper.report)
         keeper.serve()
+        return 0
     except (RehearsalError, OSError) as error:
         keeper.say("error", text=str(error))
-        code = 1
+        return 1
     finally:
         keeper.remove()
-    sys.stdout.flush()
-    return code
+        sys.stdout.flush()

@@ -157,16 +157,15 @@ def gc() -> list[str]:
     return removed
 
 
-def leftovers(site: str = "", exclude: tuple[str, ...] = ()) -> list[str]:
-    """What of one site, or of all but some, is on this machine: sentences, empty when clean."""
+def leftovers(site: str = "", prefix: str = "") -> list[str]:
+    """What is on this machine of one site, of the sites whose names begin so, or of all; empty when clean."""
     cgroups.ensure()
-    names = [name for name in ([site] if site else _known()) if name not in exclude]
+    names = [site] if site else [name for name in _known() if name.startswith(prefix)]
     found = [line for name in names for line in _of_site(name)]
     if not site:
-        ours = {Layout(name).uplink for name in [*names, *exclude]}
-        found += [
-            f"interface {i}" for i in os.listdir("/sys/class/net") if i.startswith(INTERFACE_PREFIX) and i not in ours
-        ]
+        ours = {Layout(name).uplink for name in _known()}
+        interfaces = os.listdir("/sys/class/net")
+        found += [f"interface {i} of no site" for i in interfaces if i.startswith(INTERFACE_PREFIX) and i not in ours]
         found += [f"abandoned build {path}" for path in base.leftovers()]
     return found
 
