@@ -1,0 +1,93 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter ``lustre.core.node_state``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: node_state
+short_description: What one host must become, taken from the description of the site
+version_added: 0.1.0
+author:
+  - lustre.core maintainers
+description:
+  - Takes the description of the file systems and returns the part that one host needs, as the options of the module
+    M(lustre.core.node) and a few facts about the host.
+  - Reads the variables of this host, of the MGS servers, of the host's fail-over partners and of the routers; never those of
+    clients. It gives the same for a host in a limited run as in a run of all hosts.
+  - Checks only what it takes. Use the module M(lustre.core.site_check) once per run to check the whole description.
+positional: inventory_hostname, hostvars, groups, lnet
+options:
+  _input:
+    description: The description of the file systems, usually the variable C(lustre_filesystems).
+    type: list
+    elements: dict
+    required: true
+  inventory_hostname:
+    description: Name of the host.
+    type: str
+    required: true
+  hostvars:
+    description: Ansible's C(hostvars). Used are C(lustre_nids), C(lustre_interfaces), C(ansible_host), C(group_names) and the
+      variables C(lustre_consent_*).
+    type: dict
+    required: true
+  groups:
+    description: Ansible's C(groups).
+    type: dict
+    required: true
+  lnet:
+    description: The description of LNet, usually the variable C(lustre_lnet).
+    type: dict
+    default: {}
+  full:
+    description: Let C(expected) name the NIDs of every server of the host's file systems, not only of those it needs to start.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: What this host must become
+  ansible.builtin.set_fact:
+    node: "{{ lustre_filesystems | lustre.core.node_state(inventory_hostname, hostvars, groups, lustre_lnet | default({})) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The keys C(lnet), C(targets), C(mounts), C(params), C(purge_params) and C(services) are the options of M(lustre.core.node).
+    - C(roles) is the list of the host's roles (C(mgs), C(mds), C(oss), C(router), C(client)), C(filesystems) that of the
+      file systems it has a part in, C(backends) that of the backends of its targets.
+    - C(zpools) lists the pools that its targets ask for (C(primary) is true where the pool is to be created).
+    - C(expected) holds the NIDs that must answer this host (C(reachable)) and that must not (C(unreachable)).
+  type: dict
+"""
+
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
+from ansible_collections.lustre.core.plugins.plugin_utils._site import slice as site_slice
+
+
+def node_state(
+    filesystems: Any,
+    inventory_hostname: str,
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    lnet: Any = None,
+    full: bool = False,
+) -> dict[str, Any]:
+    """One host's wanted state; see DOCUMENTATION."""
+    try:
+        return site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full)
+    except LustreError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"node_state": node_state}

@@ -1,0 +1,501 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The part of the description that one host needs: the input of ``lustre.core.node``.
+
+The cost is one look at each entry of the description plus the variables of this host, of
+the MGS servers, of its own fail-over partners and of the routers; never those of clients.
+Only what becomes part of the slice is checked: the whole is checked once per run by
+``lustre.core.site_check``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Iterable, Iterator, Sequence
+
+from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
+from ansible_collections.lustre.core.plugins.plugin_utils._site import ranges, schema
+from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts, interfaces_of, networks_of, nids_of
+from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
+    ClientMount,
+    Lnet,
+    Mgs,
+    Network,
+    Param,
+    Target,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
+    FILESYSTEMS,
+    Head,
+    build_client,
+    build_mgs,
+    build_params,
+    build_targets,
+    parse_lnet,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.routing import Topology
+from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, check, plain
+
+#: Order of roles, and of mounts: what others depend on comes first.
+ROLES = ("mgs", "mds", "oss", "router", "client")
+_ROLE_OF = {"mgt": "mgs", "mdt": "mds", "ost": "oss"}
+
+
+def node_state(
+    filesystems: Any,
+    host: str,
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    lnet: Any = None,
+    full: bool = False,
+) -> dict[str, Any]:
+    """The wanted state of one host as plain data; raises SiteError for a description that cannot give it.
+
+    ``full``: ``expected`` also names every server of the host's file systems (their variables are then read).
+    """
+    findings = Findings()
+    slices = Slicer(filesystems, lnet, plain(host), Hosts(hostvars, groups, _servers(filesystems)), findings)
+    state = slices.state(full)
+    findings.stop_if_any(f"The description of the site cannot be used for {plain(host)}")
+    return state
+
+
+def _entries(raw: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Numbered mappings of a list; what has another shape is for the check of the whole to report."""
+    if isinstance(raw, (list, tuple)):
+        for number, item in enumerate(raw):
+            if isinstance(item, Mapping):
+                yield number, item
+
+
+def _names(raw: Any) -> list[str]:
+    return [plain(name) for name in raw if isinstance(name, str)] if isinstance(raw, (list, tuple)) else []
+
+
+def _servers(filesystems: Any) -> Iterator[str]:
+    """Every host that is named as a server."""
+    for _number, raw in _entries(filesystems):
+        mgs = raw.get("mgs")
+        yield from _names(mgs.get("servers") if isinstance(mgs, Mapping) else None)
+        for key in ("mdts", "osts"):
+            for _position, entry in _entries(raw.get(key)):
+                yield from _names(entry.get("servers"))
+
+
+class Slicer:
+    """Collects one host's part of each file system, then of LNet."""
+
+    def __init__(self, filesystems: Any, lnet: Any, host: str, hosts: Hosts, findings: Findings) -> None:
+        self.host, self.hosts, self.findings = host, hosts, findings
+        self.raw = list(_entries(filesystems))
+        self.lnet = parse_lnet(lnet, findings)
+        self._nids: dict[str, tuple[str, ...]] = {}
+        self._mgs: dict[str, Mgs | None] = {}
+        self.topology = Topology({router: self.nids(router) for router in self._routers()})
+        self.nets = self._local_nets()
+
+    # What is known about hosts
+
+    def nids(self, host: str) -> tuple[str, ...]:
+        if host not in self._nids:
+            try:
+                self._nids[host] = tuple(nids_of(self.hosts, self.lnet, host))
+            except ValueError as error:
+                self.findings.add(f"host {host}", str(error), "Correct lustre_nids of this host.", "bad-nid")
+                self._nids[host] = ()
+        return self._nids[host]
+
+    def needed_nids(self, host: str, path: str) -> list[str]:
+        """NIDs of a server: without them nothing can be formatted or mounted."""
+        found = self.nids(host)
+        if not found:
+            fix = "Give it lustre_nids, or an address in ansible_host and a place in exactly one network of lustre_lnet.networks."
+            self.findings.add(path, f"the NIDs of {host} are not known", fix, "no-nid")
+        return list(found)
+
+    def _routers(self) -> list[str]:
+        names: dict[str, None] = {}
+        for name in self.lnet.routers:
+            names.update(dict.fromkeys(sorted(self.hosts.members(name)) if self.hosts.is_group(name) else [name]))
+        return list(names)
+
+    def _local_nets(self) -> list[str]:
+        named = [network.net for network in networks_of(self.hosts, self.lnet, self.host)]
+        return list(dict.fromkeys(named + [nid_net(nid) for nid in self.nids(self.host)]))
+
+    def consent(self, name: str) -> set[str]:
+        """A consent variable of this host: a list of object names."""
+        given = self.hosts.variable(self.host, name)
+        return set(_names([given] if isinstance(given, str) else given))
+
+    # File systems
+
+    def state(self, full: bool = False) -> dict[str, Any]:
+        self.targets: list[dict[str, Any]] = []
+        self.mounts: list[tuple[int, dict[str, Any]]] = []
+        self.params: list[dict[str, Any]] = []
+        self.purge: list[str] = []
+        self.pools: dict[str, dict[str, Any]] = {}
+        self.roles: set[str] = {"router"} if self.host in self._routers() else set()
+        self.members: list[str] = []
+        self.backends: set[str] = set()
+        self.peers: dict[str, None] = {}
+        for position, (number, raw) in enumerate(self.raw):
+            self._filesystem(position, f"{FILESYSTEMS}[{number}]", raw, full)
+        return self._assembled()
+
+    def _filesystem(self, position: int, path: str, raw: Mapping[str, Any], full: bool) -> None:
+        head = self._head(path, raw)
+        mgs = self._mgs_of(position)
+        if mgs is None:
+            return
+        own = self._own_targets(head, mgs, raw)
+        mounts = self._own_clients(path, raw)
+        serves_mgs = self.host in mgs.servers
+        if "router" in self.roles:
+            self.peers.update(dict.fromkeys(mgs.servers))
+        if not (own or mounts or serves_mgs):
+            self._local_params(head, raw, ("local",))
+            return
+        self.members.append(head.name)
+        for target in own:
+            self._add_target(target, mgs)
+        for mount in mounts:
+            self._add_client(mount, head, mgs)
+        self._local_params(head, raw, ("local", "mount") if mounts else ("local",))
+        if mgs.servers and self.host == mgs.servers[0]:
+            self._mgs_params(head, raw)
+        self.peers.update(dict.fromkeys(mgs.servers))
+        if full:
+            self.peers.update(dict.fromkeys(_servers([raw])))
+
+    def _head(self, path: str, raw: Mapping[str, Any]) -> Head:
+        clean = {
+            key: check(schema.FILESYSTEM.keys[key].type, raw[key], f"{path}.{key}", self.findings)
+            for key in ("name", "backend", "format")
+            if raw.get(key) is not None
+        }
+        usable = {key: value for key, value in clean.items() if value is not UNUSABLE}
+        return Head(path, usable.get("name", ""), usable.get("backend", "ldiskfs"), usable.get("format", False))
+
+    def _mgs_of(self, position: int) -> Mgs | None:
+        """The MGS of the file system at this position of the list, ``of`` followed to the one that has it."""
+        number, raw = self.raw[position]
+        path = f"{FILESYSTEMS}[{number}]"
+        mgs = self._own_mgs(path, raw)
+        if mgs is None or mgs.way != "of":
+            return mgs
+        for other, candidate in self.raw:
+            if candidate.get("name") == mgs.of and other != number:
+                found = self._own_mgs(f"{FILESYSTEMS}[{other}]", candidate)
+                return (
+                    None
+                    if found is None or found.way == "of"
+                    else Mgs(mgs.path, "of", found.servers, mgs.of, found.nids)
+                )
+        self.findings.add(
+            f"{mgs.path}.of", f'there is no file system "{mgs.of}"', "Name one of this list.", "mgs-of-unknown"
+        )
+        return None
+
+    def _own_mgs(self, path: str, raw: Mapping[str, Any]) -> Mgs | None:
+        if path not in self._mgs:
+            clean = check(schema.MGS_OWN, raw.get("mgs"), f"{path}.mgs", self.findings)
+            mgs = None if clean is UNUSABLE else build_mgs(clean, self._head(path, raw), self.findings)
+            if mgs is not None and mgs.way == "combined":
+                mgs = Mgs(mgs.path, mgs.way, self._mdt0_servers(raw) or mgs.servers)
+            self._mgs[path] = mgs
+        return self._mgs[path]
+
+    def _mdt0_servers(self, raw: Mapping[str, Any]) -> tuple[str, ...]:
+        for _number, entry in _entries(raw.get("mdts")):
+            try:
+                first = 0 in ranges.indexes(entry.get("index"))
+            except ValueError:
+                continue
+            if first:
+                return tuple(_names(entry.get("servers")))
+        return ()
+
+    def _own_targets(self, head: Head, mgs: Mgs, raw: Mapping[str, Any]) -> list[Target]:
+        own = [mgs.target] if mgs.target is not None and self.host in mgs.target.servers else []
+        for kind, key in (("mdt", "mdts"), ("ost", "osts")):
+            for number, entry in _entries(raw.get(key)):
+                if self.host in _names(entry.get("servers")):
+                    clean = check(schema.TARGET, entry, f"{head.path}.{key}[{number}]", self.findings)
+                    own += build_targets(clean, kind, head, mgs.way == "combined" and kind == "mdt", self.findings)
+        return own
+
+    def _own_clients(self, path: str, raw: Mapping[str, Any]) -> list[ClientMount]:
+        found = []
+        for number, entry in _entries(raw.get("clients")):
+            names = entry.get("hosts")
+            if self.hosts.named(self.host, _names([names] if isinstance(names, str) else names)):
+                found.append(
+                    build_client(
+                        check(schema.CLIENTS, entry, f"{path}.clients[{number}]", self.findings), self.findings
+                    )
+                )
+        return found
+
+    # What they become
+
+    def _nodes(self, mgs: Mgs) -> list[list[str]]:
+        if mgs.nids:
+            return [list(node) for node in mgs.nids]
+        return [self.needed_nids(server, f"{mgs.path}.servers") for server in mgs.servers]
+
+    def _add_target(self, target: Target, mgs: Mgs) -> None:
+        own_mgs = target.kind == "mgt" or target.mgs
+        nodes = [] if own_mgs else self._nodes(mgs)
+        fsname = None if target.kind == "mgt" else target.fsname
+        primary = self.host == target.servers[0]
+        here = primary and target.managed_by == "site"
+        self.roles.update({_ROLE_OF[target.kind]} | ({"mgs"} if target.mgs else set()))
+        self.backends.add(target.backend)
+        self.peers.update(dict.fromkeys(target.servers))
+        if primary:
+            self.targets.append(self._target(target, fsname, nodes))
+        if target.pool is not None:
+            self._add_pool(target, primary)
+        self._add_mount(
+            (("mgt", "mdt", "ost").index(target.kind), target.index or 0),
+            {
+                "kind": "target",
+                "path": target.mount_path,
+                "device": target.device,
+                "label": target.label,
+                "fsname": fsname,
+                "mgs_nids": nodes,
+                "options": list(target.mount_options),
+                "state": "mounted" if here else "present",
+                "boot": here,
+                "automount": False,
+                "timeout": 300,
+            },
+        )
+
+    def _target(self, target: Target, fsname: str | None, nodes: list[list[str]]) -> dict[str, Any]:
+        several = len(target.servers) > 1
+        return {
+            "label": target.label,
+            "kind": target.kind,
+            "fsname": fsname,
+            "index": target.index,
+            "mgs": target.mgs,
+            "backend": target.backend,
+            "device": target.device,
+            "mgs_nids": nodes,
+            "service_nids": [self.needed_nids(server, f"{target.path}.servers") for server in target.servers]
+            if several
+            else [],
+            "networks": list(target.networks),
+            "mkfs_options": target.mkfs_options,
+            "mount_fs_options": target.mount_fs_options,
+            "params": dict(target.params),
+            "format": target.format,
+            "tune": target.tune,
+        }
+
+    def _add_pool(self, target: Target, primary: bool) -> None:
+        pool = target.pool
+        if pool is None:
+            return
+        known = self.pools.setdefault(
+            pool.name,
+            {
+                "name": pool.name,
+                "vdevs": [],
+                "properties": {},
+                "filesystem_properties": {},
+                "format": False,
+                "primary": primary,
+                "servers": list(target.servers),
+                "targets": [],
+            },
+        )
+        if pool.vdevs:
+            known["vdevs"] = [{"type": vdev.type, "devices": list(vdev.devices)} for vdev in pool.vdevs]
+            known["format"] = target.format
+        known["properties"].update(pool.properties)
+        known["filesystem_properties"].update(pool.filesystem_properties)
+        known["targets"].append(target.label)
+
+    def _add_client(self, mount: ClientMount, head: Head, mgs: Mgs) -> None:
+        self.roles.add("client")
+        options = list(mount.options) + [f"network={net}" for net in mount.networks]
+        wanted: dict[str, Any] = {
+            "kind": "client",
+            "path": mount.mount_path,
+            "fsname": head.name,
+            "mgs_nids": [node for node in map(self._reachable, self._nodes(mgs)) if node],
+            "subdir": mount.subdir,
+            "options": options,
+            "state": mount.state,
+            "boot": mount.boot,
+            "automount": mount.automount,
+            "timeout": mount.timeout,
+        }
+        self._add_mount((3, 0), wanted)
+
+    def _add_mount(self, order: tuple[int, int], wanted: dict[str, Any]) -> None:
+        wanted["remount"] = wanted["path"] in self.consent("lustre_consent_remount")
+        wanted["unmount"] = wanted["path"] in self.consent("lustre_consent_unmount")
+        self.mounts.append((order[0] * 100000 + order[1], wanted))
+
+    def _reachable(self, nids: Iterable[str]) -> list[str]:
+        """The NIDs of a node that this host can use, those on its own networks first; all of them when none is."""
+        known = list(nids)
+        local = [nid for nid in known if nid_net(nid) in self.nets]
+        routed = [nid for nid in known if nid_net(nid) in self._routed() and nid not in local]
+        return local + routed or known
+
+    def _mgs_params(self, head: Head, raw: Mapping[str, Any]) -> None:
+        for param in self._params_of(head, raw):
+            if param.scope == "persistent":
+                self.params.append(_param(param, head.name))
+        self.purge += _names(raw.get("purge_params"))
+
+    def _local_params(self, head: Head, raw: Mapping[str, Any], scopes: Sequence[str]) -> None:
+        for param in self._params_of(head, raw):
+            everywhere = param.scope == "mount" and not param.hosts
+            if param.scope in scopes and (everywhere or self.hosts.named(self.host, param.hosts)):
+                self.params.append(_param(param, head.name))
+
+    def _params_of(self, head: Head, raw: Mapping[str, Any]) -> tuple[Param, ...]:
+        if raw.get("params") is None:
+            return ()
+        path = f"{head.path}.params"
+        clean = check(schema.FILESYSTEM.keys["params"].type, raw["params"], path, self.findings)
+        return () if clean is UNUSABLE else build_params(clean, path)
+
+    # LNet
+
+    def _hops(self) -> list[dict[str, Any]]:
+        if self.lnet.routes is not None:
+            return [
+                _without_none(
+                    {"net": route.net, "gateway": route.gateway, "hop": route.hop, "priority": route.priority}
+                )
+                for route in self.lnet.routes
+                if self.hosts.named(self.host, route.hosts) and route.net not in self.nets
+            ]
+        wanted = {network.net for network in self.lnet.networks} | self.topology.nets
+        return [
+            {"net": route.net, "gateway": route.gateway, **({"hop": route.hop} if route.hop > 1 else {})}
+            for route in self.topology.routes(self.host, self.nets, wanted)
+        ]
+
+    def _routed(self) -> set[str]:
+        return {route["net"] for route in self._routes_once()}
+
+    def _routes_once(self) -> list[dict[str, Any]]:
+        if not hasattr(self, "_routes"):
+            self._routes = self._hops()
+        return self._routes
+
+    def _networks(self) -> list[dict[str, Any]]:
+        try:
+            own = interfaces_of(self.hosts, self.host)
+        except ValueError as error:
+            self.findings.add(
+                f"host {self.host}", str(error), "Correct lustre_interfaces of this host.", "bad-interfaces"
+            )
+            own = {}
+        described: dict[str, Network] = {}
+        for network in networks_of(self.hosts, self.lnet, self.host):
+            described.setdefault(network.net, network)
+        return [self._network(net, described.get(net), own.get(net)) for net in dict.fromkeys([*self.nets, *own])]
+
+    def _network(self, net: str, network: Network | None, own: list[str] | None) -> dict[str, Any]:
+        interfaces = own or (list(network.interfaces) if network else [])
+        if not interfaces:
+            fix = f"Give interfaces to the network in lustre_lnet.networks, or lustre_interfaces: {{{net}: [...]}} to the host."
+            self.findings.add(
+                f"host {self.host}", f"its interface on the network {net} is not known", fix, "no-interface"
+            )
+        wanted: dict[str, Any] = {"net": net, "interfaces": interfaces}
+        if network is not None:
+            optional = {"tunables": network.tunables, "lnd_tunables": network.lnd_tunables, "cpts": list(network.cpts)}
+            wanted.update({key: value for key, value in optional.items() if value})
+        return wanted
+
+    def _lnet_state(self) -> dict[str, Any]:
+        lnet: Lnet = self.lnet
+        wanted: dict[str, Any] = {
+            "networks": self._networks(),
+            "nids": list(self.nids(self.host)),
+            "routes": self._routes_once(),
+            "purge": list(lnet.purge),
+            "remove_networks": sorted(self.consent("lustre_consent_remove_networks")),
+        }
+        if "router" in self.roles:
+            wanted["routing"] = {"enabled": True, **lnet.routing}
+        if lnet.discovery is not None:
+            wanted["discovery"] = lnet.discovery
+        optional = {
+            "global": lnet.settings,
+            "module_options": lnet.module_options,
+            "peers": [
+                {key: peer[key] for key in ("primary", "nids", "multi_rail")} for peer in lnet.peers if self._mine(peer)
+            ],
+            "udsp": [
+                _without_none({key: rule[key] for key in ("src", "dst", "rte", "priority")})
+                for rule in lnet.udsp
+                if self._mine(rule)
+            ],
+        }
+        wanted.update({key: value for key, value in optional.items() if value})
+        return wanted
+
+    def _mine(self, entry: Mapping[str, Any]) -> bool:
+        return self.hosts.named(self.host, entry["hosts"])
+
+    def _expected(self) -> dict[str, list[str]]:
+        """NIDs of other hosts that must answer this one, and that must not (on networks it is not to reach)."""
+        reach = set(self.nets) | self._routed()
+        others = [host for host in dict.fromkeys([*self.peers, *self._routers()]) if host != self.host]
+        known = [nid for host in others for nid in self.nids(host)]
+        outside = [nid for number in range(len(self.raw)) for nid in self._external(number)]
+        found: dict[str, list[str]] = {"reachable": [], "unreachable": []}
+        for nid in dict.fromkeys(known + outside):
+            found["reachable" if nid_net(nid) in reach else "unreachable"].append(nid)
+        return found
+
+    def _external(self, position: int) -> list[str]:
+        mgs = self._mgs_of(position)
+        mine = mgs is not None and mgs.nids and self._head("", self.raw[position][1]).name in self.members
+        return [nid for node in mgs.nids for nid in node] if mgs is not None and mine else []
+
+    def _assembled(self) -> dict[str, Any]:
+        self.mounts.sort(key=lambda pair: pair[0])
+        return {
+            "lnet": self._lnet_state(),
+            "targets": sorted(self.targets, key=lambda t: (("mgt", "mdt", "ost").index(t["kind"]), t["index"] or 0)),
+            "mounts": [wanted for _order, wanted in self.mounts],
+            "params": self.params,
+            "purge_params": self.purge,
+            "services": [{"name": "lnet.service", "enabled": True, "started": True}],
+            "roles": [role for role in ROLES if role in self.roles],
+            "filesystems": self.members,
+            "backends": sorted(self.backends),
+            "zpools": list(self.pools.values()),
+            "expected": self._expected(),
+        }
+
+
+def _without_none(items: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in items.items() if value is not None}
+
+
+def _param(param: Param, fsname: str) -> dict[str, Any]:
+    wanted: dict[str, Any] = {
+        "name": param.name,
+        "value": param.value,
+        "scope": param.scope,
+        "state": param.state,
+        "allow_unknown": param.allow_unknown,
+        "fsname": fsname,
+    }
+    return _without_none(wanted)
