@@ -25,6 +25,8 @@ _FIELD = re.compile(rf"(?:^|, )(?P<key>{'|'.join(_FIELDS)}): ?")
 _PARAMETER = re.compile(r"(?:^|, )parameter: (?P<name>.*?)(?:, value: (?P<value>.*))?$")
 #: Targets are known by the records that make a client (mdc, osc) connect to them.
 _TARGET = re.compile(r"(?P<fs>[A-Za-z0-9_-]{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-fA-F]{4})(?:_UUID)?$")
+#: Records as releases before 2.12 print them, and anything that names an event or a parameter in braces.
+_FOREIGN = re.compile(r"#\d+ \(\d+\)|\W*\{?.*\b(?:event|parameter): ")
 _FAILED = re.compile(r"^(?P<log>\S+): OBD_IOC_LLOG_PRINT failed: (?P<why>.*)$", re.M)
 
 
@@ -79,8 +81,23 @@ def _fields(text: str) -> dict[str, str]:
 
 
 def parse(text: str) -> list[Record]:
-    """All records in ``text``; other lines (of the same batch) are left out."""
-    return [parse_line(line) for line in text.splitlines() if is_record(line)]
+    """What ``llog_print`` printed alone."""
+    return [parse_line(line) for line in text.splitlines() if line.strip()]
+
+
+def parse_mixed(text: str) -> list[Record]:
+    """All records in a batch's output.
+
+    Lines of other commands are left out, but one that looks like a record in another shape is an error:
+    taken for nothing, it would make a stored setting look absent.
+    """
+    records = []
+    for line in text.splitlines():
+        if is_record(line):
+            records.append(parse_line(line))
+        elif _FOREIGN.match(line):
+            raise UnknownOutput("lctl llog_print", "a configuration log", line)
+    return records
 
 
 def failures(err: str) -> dict[str, str]:
