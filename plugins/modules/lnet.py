@@ -298,6 +298,7 @@ state:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.lustre.core.plugins.module_utils._module import run_resource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_want import PURGEABLE
