@@ -14,7 +14,7 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 #: systemd marks itself as running by this folder (sd_booted(3)).
 BOOTED = "/run/systemd/system"
 DAEMON_RELOAD = ("systemctl", "daemon-reload")
-_KEYS = ("Id", "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "ConditionResult", "NeedDaemonReload")
+_KEYS = ("Id", "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "DropInPaths")
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class UnitState:
     active: str
     sub: str
     result: str
-    condition: bool
-    stale: bool
+    drop_ins: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -87,8 +86,7 @@ def parse_show(text: str) -> list[UnitState]:
                 active=values["ActiveState"],
                 sub=values.get("SubState", ""),
                 result=values.get("Result", ""),
-                condition=values.get("ConditionResult", "yes") == "yes",
-                stale=values.get("NeedDaemonReload", "no") == "yes",
+                drop_ins=tuple(values.get("DropInPaths", "").split()),
             )
         )
     return states
