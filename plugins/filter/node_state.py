@@ -44,6 +44,12 @@ options:
     description: Let C(expected) name the NIDs of every server of the host's file systems, not only of those it needs to start.
     type: bool
     default: false
+  consent:
+    description:
+      - What this run may do, as lists of names; C(unmount) and C(remount) hold paths of mounts, C(remove_networks) LNet networks.
+      - For a missing key the host's variable C(lustre_consent_KEY) is used.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -78,10 +84,11 @@ def node_state(
     groups: Mapping[str, Sequence[str]],
     lnet: Any = None,
     full: bool = False,
+    consent: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One host's wanted state; see DOCUMENTATION."""
     try:
-        return site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full)
+        return site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent)
     except LustreError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -84,7 +84,7 @@ class Hosts:
         return any(
             pattern == host
             or pattern in self.groups_of(host)
-            or (ranges.is_range(pattern) and ranges.covers(pattern, host))
+            or (ranges.is_range(pattern) and ranges.readable(pattern) and ranges.covers(pattern, host))
             for pattern in patterns
         )
 

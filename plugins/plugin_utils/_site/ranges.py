@@ -76,6 +76,15 @@ def _split(pattern: str) -> tuple[tuple[str, tuple[tuple[int, int, int], ...]], 
     return tuple(parts)
 
 
+def readable(pattern: str) -> bool:
+    """Whether ``expand`` takes it."""
+    try:
+        _split(pattern)
+    except ValueError:
+        return False
+    return True
+
+
 def expand(pattern: str) -> list[str]:
     """``oss[01-03]`` → oss01, oss02, oss03; several brackets give every combination, the last one running fastest."""
     choices: list[list[str]] = []

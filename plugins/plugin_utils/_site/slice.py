@@ -49,13 +49,15 @@ def node_state(
     groups: Mapping[str, Sequence[str]],
     lnet: Any = None,
     full: bool = False,
+    consent: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The wanted state of one host as plain data; raises SiteError for a description that cannot give it.
 
-    ``full``: ``expected`` also names every server of the host's file systems (their variables are then read).
+    ``consent``: lists of objects under ``unmount``, ``remount`` and ``remove_networks``; a missing one is taken from
+    the host's variable ``lustre_consent_<key>``.  ``full``: ``expected`` also names every server of the host's file systems (their variables are then read).
     """
     findings = Findings()
-    slices = Slicer(filesystems, lnet, plain(host), Hosts(hostvars, groups, _servers(filesystems)), findings)
+    slices = Slicer(filesystems, lnet, plain(host), Hosts(hostvars, groups, _servers(filesystems)), findings, consent)
     state = slices.state(full)
     findings.stop_if_any(f"The description of the site cannot be used for {plain(host)}")
     return state
@@ -86,8 +88,17 @@ def _servers(filesystems: Any) -> Iterator[str]:
 class Slicer:
     """Collects one host's part of each file system, then of LNet."""
 
-    def __init__(self, filesystems: Any, lnet: Any, host: str, hosts: Hosts, findings: Findings) -> None:
+    def __init__(
+        self,
+        filesystems: Any,
+        lnet: Any,
+        host: str,
+        hosts: Hosts,
+        findings: Findings,
+        consent: Mapping[str, Any] | None = None,
+    ) -> None:
         self.host, self.hosts, self.findings = host, hosts, findings
+        self._consent = consent or {}
         self.raw = list(_entries(filesystems))
         self.lnet = parse_lnet(lnet, findings)
         self._nids: dict[str, tuple[str, ...]] = {}
@@ -124,9 +135,11 @@ class Slicer:
         named = [network.net for network in networks_of(self.hosts, self.lnet, self.host)]
         return list(dict.fromkeys(named + [nid_net(nid) for nid in self.nids(self.host)]))
 
-    def consent(self, name: str) -> set[str]:
-        """A consent variable of this host: a list of object names."""
-        given = self.hosts.variable(self.host, name)
+    def consent(self, key: str) -> set[str]:
+        """Names of the objects that a consent is for."""
+        given = self._consent.get(key)
+        if given is None:
+            given = self.hosts.variable(self.host, f"lustre_consent_{key}")
         return set(_names([given] if isinstance(given, str) else given))
 
     # File systems
@@ -340,8 +353,8 @@ class Slicer:
         self._add_mount((3, 0), wanted)
 
     def _add_mount(self, order: tuple[int, int], wanted: dict[str, Any]) -> None:
-        wanted["remount"] = wanted["path"] in self.consent("lustre_consent_remount")
-        wanted["unmount"] = wanted["path"] in self.consent("lustre_consent_unmount")
+        wanted["remount"] = wanted["path"] in self.consent("remount")
+        wanted["unmount"] = wanted["path"] in self.consent("unmount")
         self.mounts.append((order[0] * 100000 + order[1], wanted))
 
     def _reachable(self, nids: Iterable[str]) -> list[str]:
@@ -428,7 +441,7 @@ class Slicer:
             "nids": list(self.nids(self.host)),
             "routes": self._routes_once(),
             "purge": list(lnet.purge),
-            "remove_networks": sorted(self.consent("lustre_consent_remove_networks")),
+            "remove_networks": sorted(self.consent("remove_networks")),
         }
         if "router" in self.roles:
             wanted["routing"] = {"enabled": True, **lnet.routing}
