@@ -79,6 +79,10 @@ class Spec:
         return asdict(self)
 
 
+class _Unreadable(dict[str, Any]):
+    """Stands for a mapping that is none: what it lacks is no further problem."""
+
+
 @dataclass
 class _Reader:
     """Collects problems while it walks through untyped data."""
@@ -91,7 +95,7 @@ class _Reader:
     def mapping(self, value: Any, path: str, known: set[str]) -> dict[str, Any]:
         if not isinstance(value, dict):
             self.complain(path, f"must be a mapping, not {_kind(value)}. Known keys: {', '.join(sorted(known))}.")
-            return {}
+            return _Unreadable()
         for key in value:
             if key not in known:
                 self.complain(f"{path}.{key}", f"is not a key known here. Known keys: {', '.join(sorted(known))}.")
@@ -108,6 +112,8 @@ class _Reader:
 
     def text(self, source: dict[str, Any], key: str, path: str, default: str | None = None) -> str:
         value = source.get(key, default)
+        if isinstance(source, _Unreadable):
+            return ""
         if isinstance(value, str) and (value or default == ""):
             return value
         self.complain(f"{path}.{key}", "is missing." if value is None else f"must be a text, not {_kind(value)}.")
@@ -168,7 +174,9 @@ def parse(data: Any) -> Spec:
         binds=_binds(reader, top.get("binds"), "binds"),
         base_packages=tuple(_labels(reader, top.get("base_packages"), "base_packages")),
     )
-    _cross_check(reader, spec)
+    _check_management(reader, spec)
+    if not reader.problems:  # else most of what follows would only repeat it in other words
+        _cross_check(reader, spec)
     if reader.problems:
         raise BadSpec(reader.problems)
     return spec
@@ -269,6 +277,7 @@ def _labels(reader: _Reader, value: Any, path: str) -> Iterator[str]:
 def _cross_check(reader: _Reader, spec: Spec) -> None:
     if not spec.hosts:
         reader.complain("hosts", "is empty: a site has at least one host.")
+        return
     names = {host.name for host in spec.hosts}
     _once(reader, [(f"hosts[{n}].name", host.name) for n, host in enumerate(spec.hosts)])
     _once(reader, [(f"networks[{n}]", name) for n, name in enumerate(spec.networks)])
@@ -292,6 +301,9 @@ def _cross_check(reader: _Reader, spec: Spec) -> None:
             if host_name not in names:
                 reader.complain(f"devices[{number}].hosts", f"{host_name!r} is not one of the hosts.")
     _once(reader, paths)
+
+
+def _check_management(reader: _Reader, spec: Spec) -> None:
     try:
         ipaddress.IPv4Network(spec.management)
     except ValueError:
