@@ -246,15 +246,25 @@ def _format_step(want: TargetWant, found: Found, pools: frozenset[str]) -> Step:
     """The step that formats, or Refused: consent and proof are both needed."""
     if found.mounted_at:
         raise Refused(f"format {want.object}", f"it is mounted at {', '.join(found.mounted_at)}", blank.FREE)
+    if want.backend == "zfs" and want.pool not in pools and not found.exists:
+        raise Refused(
+            f"format {want.object}",
+            f"there is no imported pool {want.pool} on this node, so nobody knows whether the target is in it",
+            "Declare it for the zpool module (which makes or imports it), or import it by hand if its partner does not use it.",
+        )
     if not want.format:
         raise Refused(
             f"format {want.object}",
             "there is no Lustre target on it and no consent to make one",
             f"Write `format: true` for exactly this target ({want.label}, {want.device}); it is formatted only if it is proven blank.",
         )
-    if want.backend == "zfs":
-        _require_new_dataset(want, found, pools)
-    else:
+    if want.backend == "zfs" and found.exists:
+        raise Refused(
+            f"format {want.object}",
+            "the dataset exists and is not a Lustre target",
+            "Choose another name, or destroy the dataset by hand if nothing in it is needed.",
+        )
+    if want.backend == "ldiskfs":
         blank.require_blank(found.evidence or Evidence(want.device), f"format {want.object}")
     argv = mkfs_lustre.format_argv(
         want.kind,
@@ -280,21 +290,6 @@ def _format_step(want: TargetWant, found: Found, pools: frozenset[str]) -> Step:
         destructive=True,
         timeout=mkfs_lustre.TIMEOUT,
     )
-
-
-def _require_new_dataset(want: TargetWant, found: Found, pools: frozenset[str]) -> None:
-    if found.exists:
-        raise Refused(
-            f"format {want.object}",
-            "the dataset exists and is not a Lustre target",
-            "Choose another name, or destroy the dataset by hand if nothing in it is needed.",
-        )
-    if want.pool not in pools:
-        raise Refused(
-            f"format {want.object}",
-            f"there is no imported pool {want.pool} on this node",
-            "Declare it for the zpool module (which makes or imports it), or import it by hand if its partner does not use it.",
-        )
 
 
 def _compare(want: TargetWant, found: Found, data: TargetData) -> Plan:
