@@ -46,7 +46,7 @@ class ToolError(LustreError):
 
     def _sentence(self) -> str:
         said = " / ".join(line.strip() for line in (self.err or self.out).splitlines() if line.strip())
-        why = f" ({os.strerror(self.errno)})" if self.errno in errno.errorcode else ""
+        why = f" ({os.strerror(self.errno)})" if self.errno is not None and self.errno in errno.errorcode else ""
         text = f"Could not {self.wanted}: `{shlex.join(self.argv)}` ended with exit code {self.rc}{why}"
         text += f" and said: {said[:600]}" if said else " and said nothing"
         return text.rstrip(".") + "." + (f" {self.remedy}" if self.remedy else "")

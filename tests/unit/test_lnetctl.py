@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_yaml
-from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, ToolTimeout, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state, lnetctl_yaml
+from ansible_collections.lustre.core.plugins.module_utils._errors import (
+    NeedsRelease,
+    ToolError,
+    ToolTimeout,
+    UnknownOutput,
+)
 from tests.unit.fake_runner import TRANSCRIPTS, load_transcript
 
 ALL = tuple(lnetctl.SECTIONS)
@@ -48,7 +53,7 @@ def test_one_export_gives_everything(fake, transcript) -> None:
     assert state.interfaces[1].lnd_tunables["conns_per_peer"] == 1 and state.interfaces[1].cpts == (0,)
     # Recorded right after `set routing 0`: 2 is "stopping", which is off.
     assert (
-        state.routing == lnetctl.Routing(2, 1, {"tiny": 2048, "small": 16384, "large": 1024})
+        state.routing == lnetctl_state.Routing(2, 1, {"tiny": 2048, "small": 16384, "large": 1024})
         and not state.routing.enabled
     )
     assert state.settings is not None and state.settings["transaction_timeout"] == 100
@@ -67,16 +72,16 @@ def test_networks_alone_are_one_process(fake, transcript) -> None:
 @pytest.mark.parametrize(
     ("section", "name", "words"),
     [
-        ("routes", "route-show-v", (lnetctl.Route("o2ib", "10.0.2.2@tcp", 1, 0, "down"),)),
-        ("routing", "routing-show", lnetctl.Routing(0, 0, {"tiny": 0, "small": 0, "large": 0})),
+        ("routes", "route-show-v", (lnetctl_state.Route("o2ib", "10.0.2.2@tcp", 1, 0, "down"),)),
+        ("routing", "routing-show", lnetctl_state.Routing(0, 0, {"tiny": 0, "small": 0, "large": 0})),
         (
             "udsp",
             "udsp-show",
             (
-                lnetctl.Udsp(0, src="tcp1", priority=1),
-                lnetctl.Udsp(1, src="tcp", priority=0),
-                lnetctl.Udsp(2, dst="10.0.3.[1-9]@tcp", priority=1),
-                lnetctl.Udsp(3, src="10.0.2.15@tcp", dst="10.0.3.1@tcp"),
+                lnetctl_state.Udsp(0, src="tcp1", priority=1),
+                lnetctl_state.Udsp(1, src="tcp", priority=0),
+                lnetctl_state.Udsp(2, dst="10.0.3.[1-9]@tcp", priority=1),
+                lnetctl_state.Udsp(3, src="10.0.2.15@tcp", dst="10.0.3.1@tcp"),
             ),
         ),
         ("udsp", "udsp-show-empty", ()),
@@ -125,7 +130,7 @@ def test_export_without_lnet_ends_with_0_and_is_seen_through(fake, transcript) -
     recorded = transcript("lnet/export-unconfigured")
     assert recorded.rc == 0
     state = lnetctl.read(fake([(lnetctl.EXPORT, recorded)]), ALL)
-    assert state == lnetctl.State(loaded=True, up=False)
+    assert state == lnetctl_state.State(loaded=True, up=False)
 
 
 def test_an_error_document_among_good_output_is_an_error(fake, transcript) -> None:
@@ -143,6 +148,13 @@ def test_a_failure_without_a_word_is_an_error_not_an_empty_list(fake, transcript
     with pytest.raises(ToolError) as caught:
         lnetctl.read(fake(calls), ["routes"])
     assert caught.value.errno == 22
+
+
+def test_a_command_that_this_release_lacks_names_the_release(fake, transcript) -> None:
+    unknown = transcript("versions/lnetctl-unknown")
+    calls = [(lnetctl.NET_SHOW, transcript("lnet/net-show-v1")), (lnetctl.SECTIONS["udsp"], unknown)]
+    with pytest.raises(NeedsRelease, match=r"lnetctl udsp.*2\.15.*2\.17\.0_dirty"):
+        lnetctl.read(fake([*calls, (lnetctl.VERSION, transcript("versions/lnetctl-version"))]), ["udsp"])
 
 
 def test_a_tool_that_hangs_is_left_to_the_runner(fake) -> None:
@@ -191,8 +203,8 @@ def test_the_whole_tree_of_other_releases_reads_alike(fake) -> None:
     )
     state = lnetctl.read(fake([(lnetctl.EXPORT, old)]), ["routes", "peers"])
     assert state.interfaces[0].cpts == (0, 1, 2, 5) and state.interfaces[0].lnd_tunables == {}
-    assert state.peers == (lnetctl.Peer("10.0.0.2@tcp", ("10.0.0.2@tcp",), True),)
-    assert state.routes == (lnetctl.Route("o2ib", "10.0.0.9@tcp", -1, 0, "up"),)
+    assert state.peers == (lnetctl_state.Peer("10.0.0.2@tcp", ("10.0.0.2@tcp",), True),)
+    assert state.routes == (lnetctl_state.Route("o2ib", "10.0.0.9@tcp", -1, 0, "up"),)
 
 
 def test_scalars_that_are_no_yaml() -> None:

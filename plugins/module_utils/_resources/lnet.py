@@ -13,7 +13,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl
+from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state
 from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._nid import split_nid
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
@@ -29,7 +29,7 @@ _RELOAD = ("systemctl", "daemon-reload")
 class LnetHave:
     """LNet's own state, and what it stands on."""
 
-    lnet: lnetctl.State
+    lnet: lnetctl_state.State
     system: lnet_system.System
 
 
@@ -134,19 +134,22 @@ class LnetResource:
             elif not any(added == net for added, _name in pending):
                 shown = ", ".join(f"{ni.nid} on {', '.join(ni.interfaces)}" for ni in have.lnet.interfaces) or "none"
                 raise NotConverged(
-                    f"LNet has every declared network, but not the NID {nid} that the site expects; it has {shown}. "
-                    "LNet takes the first address of an interface: correct the expected NID, or the order of the addresses. The node",
-                    [f"get the NID {nid}"],
+                    "LNet",
+                    [
+                        f"have the NID {nid} that the site expects, where LNet has {shown} (it takes the first address of an "
+                        "interface: correct the expected NID, or the order of the addresses)"
+                    ],
                 )
 
-    def _check_up(self, ni: lnetctl.Interface, have: LnetHave) -> None:
+    def _check_up(self, ni: lnetctl_state.Interface, have: LnetHave) -> None:
         """A router's idle interface is shown as down (2.17.0), so there the state of the NI says nothing."""
         if ni.status != "down" or (have.lnet.routing is not None and have.lnet.routing.enabled) or self._forwards():
             return
         raise NotConverged(
-            f"The NID {ni.nid} on {', '.join(ni.interfaces)} is there, but LNet says it is {ni.status}; "
-            "look at the interface (ip link), its cable and switch port. The node",
-            [f"have {ni.nid} up"],
+            "LNet",
+            [
+                f"have {ni.nid} on {', '.join(ni.interfaces)} up: it is {ni.status} (see ip link, the cable and the switch port)"
+            ],
         )
 
     def _forwards(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl
+from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state
 from ansible_collections.lustre.core.plugins.module_utils._errors import NeedsRelease
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_system import LustreMount
@@ -49,7 +49,7 @@ class Draft:
         self.drift.append(Drift(KIND, thing, found, wanted, remedy))
 
 
-def plan_live(want: LnetWant, have: lnetctl.State, mounts: Sequence[LustreMount]) -> Plan:
+def plan_live(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount]) -> Plan:
     """The steps from the running LNet to the wanted one (nothing of files)."""
     draft, start = Draft(), _start(want, have)
     _udsp(want, have, draft)
@@ -70,7 +70,7 @@ def _rank(step: Step) -> int:
     return _ORDER.index(step.action)
 
 
-def _start(want: LnetWant, have: lnetctl.State) -> list[Step]:
+def _start(want: LnetWant, have: lnetctl_state.State) -> list[Step]:
     if have.up or not (want.networks or want.sections()):
         return []
     steps = []
@@ -85,7 +85,7 @@ def _start(want: LnetWant, have: lnetctl.State) -> list[Step]:
 # ---- networks ---------------------------------------------------------------------------------
 
 
-def _networks(want: LnetWant, have: lnetctl.State, mounts: Sequence[LustreMount], draft: Draft) -> None:
+def _networks(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], draft: Draft) -> None:
     for network in want.networks:
         _network(network, want, have, mounts, draft)
     declared = {network.net: network for network in want.networks}
@@ -98,7 +98,7 @@ def _networks(want: LnetWant, have: lnetctl.State, mounts: Sequence[LustreMount]
 
 
 def _network(
-    network: Network, want: LnetWant, have: lnetctl.State, mounts: Sequence[LustreMount], draft: Draft
+    network: Network, want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], draft: Draft
 ) -> None:
     live = {name: ni for ni in have.interfaces if ni.net == network.net for name in ni.interfaces}
     missing = [name for name in network.interfaces if name not in live]
@@ -113,7 +113,12 @@ def _network(
 
 
 def _tune(
-    network: Network, name: str, ni: lnetctl.Interface, want: LnetWant, mounts: Sequence[LustreMount], draft: Draft
+    network: Network,
+    name: str,
+    ni: lnetctl_state.Interface,
+    want: LnetWant,
+    mounts: Sequence[LustreMount],
+    draft: Draft,
 ) -> bool:
     """Compare the tunables that are declared; True when the NI is taken down to be added again."""
     lnd = {key: value for key, value in network.lnd_tunables.items() if str(ni.lnd_tunables.get(key)) != str(value)}
@@ -159,9 +164,9 @@ def _tune(
 
 def _undeclared(
     net: str,
-    ni: lnetctl.Interface | None,
+    ni: lnetctl_state.Interface | None,
     want: LnetWant,
-    have: lnetctl.State,
+    have: lnetctl_state.State,
     mounts: Sequence[LustreMount],
     draft: Draft,
 ) -> None:
@@ -203,7 +208,7 @@ def _named(mounts: Sequence[LustreMount]) -> str:
 # ---- settings and routing ---------------------------------------------------------------------
 
 
-def _settings(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
+def _settings(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
     for key, value in _setting_order(want, have):
         found = have.settings.get(key) if have.settings is not None else None
         if have.settings is not None and found is None:
@@ -217,7 +222,7 @@ def _settings(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
             draft.add("set", key, reason, lnetctl.set_value(key, value))
 
 
-def _setting_order(want: LnetWant, have: lnetctl.State) -> list[tuple[str, int]]:
+def _setting_order(want: LnetWant, have: lnetctl_state.State) -> list[tuple[str, int]]:
     """LNet refuses a transaction_timeout that is not above retry_count at any moment: raise first what gives room."""
     keys = sorted(want.settings)
     retries = (have.settings or {}).get("retry_count", 2)
@@ -228,10 +233,10 @@ def _setting_order(want: LnetWant, have: lnetctl.State) -> list[tuple[str, int]]
     return [(key, want.settings[key]) for key in keys]
 
 
-def _routing(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
+def _routing(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
     if want.routing is None:
         return
-    live = have.routing or lnetctl.Routing()
+    live = have.routing or lnetctl_state.Routing()
     if want.routing.enabled != live.enabled:
         verb = "on" if want.routing.enabled else "off"
         argv = lnetctl.set_value("routing", int(want.routing.enabled))
@@ -258,7 +263,7 @@ def _routing(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
 # ---- routes and peers -------------------------------------------------------------------------
 
 
-def _routes(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
+def _routes(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
     live = {(route.net, route.gateway): route for route in have.routes or ()}
     for route in want.routes:
         found = live.pop((route.net, route.gateway), None)
@@ -291,14 +296,14 @@ def _routes(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
             )
 
 
-def _route_difference(route: WantRoute, found: lnetctl.Route) -> str:
+def _route_difference(route: WantRoute, found: lnetctl_state.Route) -> str:
     pairs = [("hop", found.hop, route.hop), ("priority", found.priority, route.priority)]
     return ", ".join(
         f"{name} is {there}, wanted {wanted}" for name, there, wanted in pairs if wanted is not None and there != wanted
     )
 
 
-def _peers(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
+def _peers(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
     live = {peer.primary: peer for peer in have.peers or ()}
     for peer in want.peers:
         _peer(peer, live.pop(peer.primary, None), want, draft)
@@ -311,7 +316,7 @@ def _peers(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
                 )
 
 
-def _peer(peer: WantPeer, found: lnetctl.Peer | None, want: LnetWant, draft: Draft) -> None:
+def _peer(peer: WantPeer, found: lnetctl_state.Peer | None, want: LnetWant, draft: Draft) -> None:
     if found is None:
         rest = [nid for nid in peer.nids if nid != peer.primary]
         draft.add(
@@ -339,7 +344,7 @@ def _peer(peer: WantPeer, found: lnetctl.Peer | None, want: LnetWant, draft: Dra
         )
 
 
-def _udsp(want: LnetWant, have: lnetctl.State, draft: Draft) -> None:
+def _udsp(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
     removals, additions = plan_udsp(want.udsp, have.udsp or (), purge="udsp" in want.purge)
     for thing, reason, argv in removals:
         draft.remove("remove policy", thing, reason, argv)

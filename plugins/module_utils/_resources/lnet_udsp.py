@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl
+from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_want import WantUdsp
 
 #: Name, reason and command of a change.
@@ -18,7 +18,9 @@ Change = tuple[str, str, tuple[str, ...]]
 _Ends = tuple[str, str, str]
 
 
-def plan_udsp(want: Sequence[WantUdsp], have: Sequence[lnetctl.Udsp], purge: bool) -> tuple[list[Change], list[Change]]:
+def plan_udsp(
+    want: Sequence[WantUdsp], have: Sequence[lnetctl_state.Udsp], purge: bool
+) -> tuple[list[Change], list[Change]]:
     """The removals and the additions that make the declared rules appear in the declared order.
 
     Undeclared rules stay where they are, unless ``purge``.
@@ -55,7 +57,7 @@ def _additions(want: Sequence[WantUdsp], there: list[_Ends]) -> list[Change]:
     return additions
 
 
-def _why_remove(rule: lnetctl.Udsp, wanted: dict[_Ends, WantUdsp], keep: set[_Ends], purge: bool) -> str:
+def _why_remove(rule: lnetctl_state.Udsp, wanted: dict[_Ends, WantUdsp], keep: set[_Ends], purge: bool) -> str:
     declared = wanted.get(_ends(rule))
     if declared is None:
         return "not declared, and purge names udsp" if purge else ""
@@ -64,7 +66,7 @@ def _why_remove(rule: lnetctl.Udsp, wanted: dict[_Ends, WantUdsp], keep: set[_En
     return "" if _ends(rule) in keep else "to add it again in the declared order"
 
 
-def _in_order(live: Sequence[lnetctl.Udsp], order: list[_Ends]) -> set[_Ends]:
+def _in_order(live: Sequence[lnetctl_state.Udsp], order: list[_Ends]) -> set[_Ends]:
     """The largest set of live rules that are in the declared order already (their longest increasing run)."""
     best: list[list[_Ends]] = []
     for rule in live:
@@ -80,7 +82,7 @@ def _longest(runs: list[list[_Ends]]) -> list[_Ends]:
     return max(runs, key=lambda run: len(run), default=[])
 
 
-def _ends(rule: WantUdsp | lnetctl.Udsp) -> _Ends:
+def _ends(rule: WantUdsp | lnetctl_state.Udsp) -> _Ends:
     return rule.src or "", rule.dst or "", rule.rte or ""
 
 

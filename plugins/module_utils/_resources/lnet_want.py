@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl
+from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net, normal_net, normal_nid
 
@@ -189,9 +189,16 @@ def _tunables(item: Mapping[str, Any], path: str) -> dict[str, int]:
             )
     # lnetctl takes 0 credits for "not given" and would say nothing.
     lowest = {"peer_credits": 1, "credits": 1}
-    return {
+    numbers = {
         key: _number(f"{path}.tunables.{key}", value, lowest.get(key, 0), 2**31 - 1) for key, value in given.items()
     }
+    if numbers.get("peer_credits", 0) > numbers.get("credits", 2**31):
+        raise BadValue(
+            f"{path}.tunables",
+            "peer_credits is larger than credits, and LNet would lower it in silence",
+            "Raise credits.",
+        )
+    return numbers
 
 
 def _lnd_tunables(item: Mapping[str, Any], path: str, net: str) -> dict[str, Any]:
@@ -294,7 +301,7 @@ def _settings(options: Mapping[str, Any], path: str) -> dict[str, int]:
 
 
 def _udsp(item: Mapping[str, Any], path: str) -> WantUdsp:
-    ends = {end: lnetctl.normal_selector(str(item[end])) for end in ("src", "dst", "rte") if item.get(end)}
+    ends = {end: lnetctl_state.normal_selector(str(item[end])) for end in ("src", "dst", "rte") if item.get(end)}
     if not ends or ("src" in ends and "rte" in ends):
         raise BadValue(
             path,
