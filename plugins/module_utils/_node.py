@@ -1,0 +1,249 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Everything one node needs, in order, in one process: the resources know nothing of each other, this does.
+
+All options are checked before anything is looked at.  Then each part is converged, the
+next one looks only when the one before is done.  The first failure ends it, with what
+was done so far in the error.
+
+In check mode a part may find the ground not laid that earlier parts would have laid.  It
+then plans on their word (``tentative``), and one that cannot even look (no program yet, no
+LNet) is returned as not plannable yet, which counts as a change: never as nothing to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible_collections.lustre.core.plugins.module_utils._engine import Resource, converge
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, ToolError, ToolMissing
+from ansible_collections.lustre.core.plugins.module_utils._module import step_line, text_of
+from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.service import ServiceResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
+from ansible_collections.lustre.core.plugins.module_utils._run import Runner
+
+TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
+#: In the order in which they are done.  LNet comes before its unit: the lnet part writes the unit's drop-in.
+PHASES = ("lnet", "services", "params_mount", *TARGET_PHASES, "client", "params")
+LNET_UNIT = "lnet.service"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One resource at its place; ``tentative`` plans in its stead while steps of earlier parts are pending."""
+
+    phase: str
+    resource: Resource[Any]
+    tentative: Resource[Any] | None = None
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What one part gave; ``unplanned`` says why a check-mode run could not look at it yet."""
+
+    phase: str
+    outcome: Outcome
+    unplanned: str = ""
+
+    @property
+    def changed(self) -> bool:
+        return self.outcome.changed or bool(self.unplanned)
+
+    def public(self) -> dict[str, Any]:
+        shown = {"phase": self.phase, **self.outcome.public(), "changed": self.changed}
+        if self.unplanned:
+            shown["unplanned"] = self.unplanned
+        return shown
+
+
+class NodeFailed(LustreError):
+    """A part failed: the cause's own sentence and facts, where it happened, and what had been done before."""
+
+    def __init__(self, cause: LustreError, phase: str, kind: str, step: Step | None, done: Sequence[PartResult], changed: bool) -> None:
+        self.cause, self.phase, self.kind, self.step = cause, phase, kind, step
+        self.done, self.changed = tuple(done), changed
+        super().__init__(f"[{phase}] {cause}")
+
+    def facts(self) -> dict[str, object]:
+        failed_at: dict[str, object] = {"phase": self.phase, "kind": self.kind}
+        if self.step is not None:
+            failed_at.update(action=self.step.action, object=self.step.object)
+        return {
+            **self.cause.facts(),
+            "failed_at": failed_at,
+            "results": [result.public() for result in self.done],
+            "changed": self.changed,
+        }
+
+
+@dataclass
+class _Builder:
+    """Makes the parts and gathers what is wrong with the options, so that all of it is said at once."""
+
+    errors: list[BadValue] = field(default_factory=list)
+
+    def make(self, build: Callable[[], Any]) -> Any:
+        try:
+            return build()
+        except BadValue as error:
+            self.errors.append(error)
+            return None
+
+
+def parts_of(options: Mapping[str, Any]) -> list[Part]:
+    """The parts of a node's want in order; the error names every unusable value, not only the first."""
+    phases = _phases(options.get("phases"))
+    make = _Builder()
+    lnet, pools = options.get("lnet"), options.get("coming_pools") or ()
+    services, targets = options.get("services") or (), options.get("targets") or ()
+    mounts, params, purge = options.get("mounts") or (), options.get("params") or (), options.get("purge_params") or ()
+
+    network = make.make(lambda: LnetResource.from_options(lnet, "lnet")) if lnet else None
+    units = make.make(lambda: ServiceResource.from_options(services, "services"))
+    target = make.make(lambda: TargetResource.from_options(targets, "targets"))
+    mount = make.make(lambda: MountResource.from_options(mounts, "mounts"))
+    # All of them are checked together, so that an error names the entry by its place in the list the user wrote.
+    make.make(lambda: ParamResource.from_options(params, purge))
+    if make.errors:
+        raise make.errors[0] if len(make.errors) == 1 else LustreError("\n".join(str(error) for error in make.errors))
+
+    parts = _down(mount, phases)
+    if network is not None:
+        parts.append(Part("lnet", network))
+    if services:
+        coming = [LNET_UNIT] if network is not None and "lnet" in phases else []
+        parts.append(Part("services", units, ServiceResource(units.wants, coming, units.exists)))
+    parts.append(_params("params_mount", [param for param in params if param.get("scope") == "mount"], ()))
+    for phase in TARGET_PHASES:
+        chosen = [want for want in target.wants if _target_phase(want.kind, want.index) == phase]
+        in_plan = TargetResource(chosen, target.files, coming_pools=pools)
+        parts.append(Part(phase, TargetResource(chosen, target.files), in_plan if pools else None))
+        parts.append(Part(phase, _up(mount, phase)))
+    parts.append(Part("client", _up(mount, "client")))
+    parts.append(_params("params", [param for param in params if param.get("scope") != "mount"], purge))
+    return [part for part in parts if part.phase in phases and _wants(part.resource)]
+
+
+def _phases(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return PHASES
+    for number, phase in enumerate(value):
+        if phase not in PHASES:
+            raise BadValue(f"phases[{number}]", f"{phase!r} is not a phase", f"Choose from {', '.join(PHASES)}.")
+    return tuple(value)
+
+
+def _target_phase(kind: str, index: int | None) -> str:
+    return "mdt0" if (kind, index) == ("mdt", 0) else kind
+
+
+def _down(mount: MountResource, phases: Sequence[str]) -> list[Part]:
+    """What is to go comes first, and all of it together: clients before targets, the MGS last, LNet still up."""
+    going = [want for want in mount.wants if want.state in ("unmounted", "absent") and want.phase in phases]
+    rest = [want for want in mount.wants if want not in going]
+    return [Part(going[0].phase, MountResource(going, rest, mount.local))] if going else []
+
+
+def _up(mount: MountResource, phase: str) -> MountResource:
+    chosen = [want for want in mount.wants if want.phase == phase and want.state in ("mounted", "present")]
+    return MountResource(chosen, [want for want in mount.wants if want not in chosen], mount.local)
+
+
+def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> Part:
+    return Part(phase, ParamResource.from_options(params, purge), ParamResource.from_options(params, purge, provisional=True))
+
+
+def _wants(resource: Any) -> bool:
+    """Whether a part has anything to look after (LNet always: it is made only when described)."""
+    return bool(getattr(resource, "wants", True) or getattr(resource, "purge", ()))
+
+
+class _Watched:
+    """A resource that remembers which step was tried last and whether one before it was carried out."""
+
+    def __init__(self, resource: Resource[Any]) -> None:
+        self._resource = resource
+        self.tried: list[Step] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._resource, name)
+
+    def check_step(self, step: Step, run: Runner) -> None:
+        self.tried.append(step)
+        self._resource.check_step(step, run)
+
+
+def converge_node(parts: Sequence[Part], run: Runner, check_mode: bool = False, **how: Any) -> list[PartResult]:
+    """Converge the parts one after the other; NodeFailed at the first that fails. ``how`` goes to the engine (tests)."""
+    done: list[PartResult] = []
+    for part in parts:
+        pending = check_mode and any(result.changed for result in done)
+        resource = part.tentative if pending and part.tentative is not None else part.resource
+        watched = _Watched(resource)
+        try:
+            outcome = converge(watched, run, check_mode=check_mode, **how)
+        except LustreError as error:
+            if check_mode and (isinstance(error, ToolMissing) or (pending and isinstance(error, ToolError))):
+                done.append(PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error)))
+                continue
+            changed = not check_mode and (any(result.changed for result in done) or len(watched.tried) > 1)
+            last = watched.tried[-1] if watched.tried else None
+            raise NodeFailed(error, part.phase, resource.kind, last, done, changed) from error
+        done.append(PartResult(part.phase, outcome))
+    return done
+
+
+def _not_yet(error: LustreError) -> str:
+    return f"What is to be done here can be seen only when the steps before it are done, since now: {error}"
+
+
+def node_values(results: Sequence[PartResult], processes: int, show_diff: bool) -> dict[str, Any]:
+    """The return values of the composite."""
+    steps = [step for result in results for step in result.outcome.plan.steps]
+    values: dict[str, Any] = {
+        "changed": any(result.changed for result in results),
+        "results": [result.public() for result in results],
+        "plan": [step.public() for step in steps],
+        "drift": [drift.public() for result in results for drift in result.outcome.plan.drift],
+        "state": _merged([(result.outcome.kind, result.outcome.after) for result in results]),
+        "summary": {
+            "steps": len(steps),
+            "disruptive": sum(step.disruptive for step in steps),
+            "destructive": sum(step.destructive for step in steps),
+            "unplanned": sum(bool(result.unplanned) for result in results),
+        },
+        "processes": processes,
+    }
+    if show_diff:
+        values["diff"] = _diff(results)
+    return values
+
+
+def _merged(states: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The states of several parts as one: lists of the same name in a row, LNet below its own name."""
+    merged: dict[str, Any] = {}
+    for kind, state in states:
+        for name, value in ({kind: dict(state)} if kind == "lnet" else state).items():
+            if isinstance(value, list) and isinstance(merged.get(name), list):
+                merged[name] = merged[name] + value
+            elif isinstance(value, Mapping) and isinstance(merged.get(name), dict):
+                merged[name] = {**merged[name], **value}
+            else:
+                merged[name] = value
+    return merged
+
+
+def _diff(results: Sequence[PartResult]) -> dict[str, str]:
+    before = _merged([(result.outcome.kind, result.outcome.before) for result in results])
+    after = _merged([(result.outcome.kind, result.outcome.after) for result in results])
+    shown = text_of(after)
+    planned = [step_line(step) for result in results if not result.outcome.applied for step in result.outcome.plan.steps]
+    planned += [result.unplanned for result in results if result.unplanned]
+    if planned:
+        shown += "planned:\n" + text_of(planned)
+    return {"before": text_of(before), "after": shown}

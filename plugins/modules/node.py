@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module lustre.core.node: everything one Lustre node needs, in one remote process."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: node
+short_description: Bring a whole Lustre node to its described state in one remote process
+version_added: 0.1.0
+description:
+  - Takes all that one node needs - LNet, service units, targets, mounts and parameters - and brings each part to its state, in the
+    right order, in one remote process. The single modules stay for those who need only one of them.
+  - All options are checked before anything on the node is looked at, and all that are unusable are named at once.
+  - The first part that fails ends the run. What was done until then is returned in RV(results), the place in RV(failed_at).
+  - In check mode the whole plan is returned. Parts that depend on steps which are only planned count on them (a target that would be
+    formatted is planned to be mounted). A part that cannot be looked at before earlier steps are done (its programs are not installed
+    yet) is returned as C(unplanned), which counts as a change.
+  - Usually its input is made by the filter P(lustre.core.node_state#filter) from the description of the site.
+options:
+  lnet:
+    description: This node's LNet, with the options of M(lustre.core.lnet) as keys. Without it LNet is left alone.
+    type: dict
+  targets:
+    description: This node's targets, each with the options of C(targets) of M(lustre.core.target).
+    type: list
+    elements: dict
+    default: []
+  mounts:
+    description: This node's mounts of targets and of file systems, each with the options of C(mounts) of M(lustre.core.mount).
+    type: list
+    elements: dict
+    default: []
+  params:
+    description: Parameters, each with the options of C(params) of M(lustre.core.param).
+    type: list
+    elements: dict
+    default: []
+  purge_params:
+    description: Prefixes of persistent parameters; stored ones that begin so and are not declared are deleted.
+    type: list
+    elements: str
+    default: []
+  services:
+    description:
+      - systemd units, each with C(name), C(enabled) and C(started) (both V(true) unless given; null leaves that side alone).
+      - C(lnet.service) is never stopped or restarted by this module.
+    type: list
+    elements: dict
+    default: []
+  phases:
+    description:
+      - Act on these parts only. They are done in the order listed here, whatever the order of the list. What is to be unmounted or
+        absent comes before everything else, clients first.
+      - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
+        mounts, C(params_mount) for parameters of scope C(mount), C(params) for all others.
+    type: list
+    elements: str
+    choices: [lnet, services, params_mount, mgt, mdt0, mdt, ost, client, params]
+  coming_pools:
+    description:
+      - Names of ZFS pools that an earlier task of the same play makes. In check mode, where they are not there yet, targets on them are
+        planned all the same.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: lustre.core.lnet
+  - module: lustre.core.target
+  - module: lustre.core.mount
+  - module: lustre.core.param
+author:
+  - lustre.core contributors (@lustre-core)
+extends_documentation_fragment:
+  - lustre.core.attributes
+"""
+
+EXAMPLES = r"""
+- name: Everything this node needs, out of the description of the site
+  lustre.core.node: "{{ lustre_filesystems | lustre.core.node_state(inventory_hostname, hostvars, groups, lustre_lnet) | lustre.core.node_options }}"
+
+- name: A client, written out
+  lustre.core.node:
+    lnet:
+      networks:
+        - net: tcp
+          interfaces: [eth0]
+      nids: [10.77.0.41@tcp]
+    services:
+      - name: lnet.service
+    mounts:
+      - kind: client
+        path: /mnt/fs1
+        fsname: fs1
+        mgs_nids: [[10.77.0.11@tcp], [10.77.0.12@tcp]]
+
+- name: Only LNet, before the servers start
+  lustre.core.node:
+    lnet: "{{ lustre_node.lnet }}"
+    phases: [lnet, services]
+"""
+
+RETURN = r"""
+results:
+  description: What each part did or would do, in the order in which they were done.
+  returned: always, unless an option is unusable
+  type: list
+  elements: dict
+  contains:
+    phase: {description: The phase it belongs to., type: str}
+    kind: {description: 'The resource - C(lnet), C(service), C(target), C(mount) or C(param).', type: str}
+    changed: {description: Whether it changed something., type: bool}
+    plan: {description: Its steps., type: list, elements: dict}
+    drift: {description: Its differences that are not repaired., type: list, elements: dict}
+    state: {description: Its state afterwards., type: dict}
+    unplanned: {description: Why it could not be looked at yet (check mode only)., type: str}
+  sample:
+    - phase: client
+      kind: mount
+      changed: true
+      plan:
+        - kind: mount
+          action: mount
+          object: fs1 on /mnt/fs1
+          reason: it is not mounted
+          command: mount -t lustre 10.77.0.11@tcp:10.77.0.12@tcp:/fs1 /mnt/fs1
+          disruptive: false
+          destructive: false
+      drift: []
+      state:
+        mounts:
+          - kind: client
+            path: /mnt/fs1
+            name: fs1
+            state: mounted
+plan:
+  description: The steps of all parts in order.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: target
+      action: format
+      object: fs1-OST0003 on /dev/disk/by-id/scsi-ost3
+      reason: the device is blank and its format is consented to
+      command: mkfs.lustre --ost --fsname=fs1 --index=3 --mgsnode=10.77.0.11@tcp /dev/disk/by-id/scsi-ost3
+      disruptive: false
+      destructive: true
+drift:
+  description: Differences of all parts that are shown and not repaired, each with what repairs it.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+state:
+  description: The state of all parts - C(lnet), C(services), C(targets), C(mounts), C(parameters), as the single modules return them.
+  returned: success
+  type: dict
+  sample:
+    lnet:
+      nids: [10.77.0.41@tcp]
+    services:
+      - name: lnet.service
+        exists: true
+        enabled: true
+        started: true
+        active: active
+    mounts:
+      - kind: client
+        path: /mnt/fs1
+        name: fs1
+        state: mounted
+summary:
+  description: How many steps there are, how many of them somebody notices (C(disruptive)) or cost data (C(destructive)), and
+    how many parts could not be planned yet.
+  returned: success
+  type: dict
+  sample: {steps: 4, disruptive: 0, destructive: 1, unplanned: 0}
+failed_at:
+  description: Where it failed.
+  returned: failure, unless an option is unusable
+  type: dict
+  sample: {phase: client, kind: mount, action: mount, object: fs1 on /mnt/fs1}
+processes:
+  description: How many programs were started on the node.
+  returned: always
+  type: int
+  sample: 6
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
+from ansible_collections.lustre.core.plugins.module_utils._module import fail
+from ansible_collections.lustre.core.plugins.module_utils._node import PHASES, converge_node, node_values, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
+
+ARGUMENTS = {
+    "lnet": {"type": "dict"},
+    "targets": {"type": "list", "elements": "dict", "default": []},
+    "mounts": {"type": "list", "elements": "dict", "default": []},
+    "params": {"type": "list", "elements": "dict", "default": []},
+    "purge_params": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "services": {"type": "list", "elements": "dict", "default": []},
+    "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},
+    "coming_pools": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run = CommandRunner()
+    try:
+        results = converge_node(parts_of(module.params), run, check_mode=module.check_mode)
+    except LustreError as error:
+        fail(module, error, processes=run.count)
+    for warning in (text for result in results for text in result.outcome.warnings):
+        module.warn(warning)
+    module.exit_json(**node_values(results, run.count, show_diff=module._diff))
+
+
+if __name__ == "__main__":
+    main()
