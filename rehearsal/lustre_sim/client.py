@@ -13,7 +13,6 @@ import errno
 import os
 import socket
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -23,7 +22,7 @@ from .sim_error import NotLoaded, SimError
 SOCKET = "/run/lustre-sim/kernel.sock"
 UNIT = "lustre-simd.service"
 UNIT_FILES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-DAEMON = ("/usr/bin/python3", "-I", "-S", os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon.py"))
+DAEMON = (os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "lustre-simd"),)
 START_TIMEOUT = 20.0
 
 
@@ -126,7 +125,3 @@ def _answers(path: str) -> bool:
 def open_kernel() -> KernelClient:
     """The kernel of this host. LUSTRE_SIM_SOCKET names another socket (several daemons on one machine, in tests)."""
     return KernelClient(os.environ.get("LUSTRE_SIM_SOCKET", SOCKET))
-
-
-if __name__ == "__main__":
-    sys.exit("this is a module of the simulated Lustre, not a program")

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -IS
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """lustre-simd: the "kernel" of a rehearsal host.
@@ -23,15 +22,10 @@ import threading
 import traceback
 from typing import Any
 
-if __package__ in (None, ""):  # started as a program
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    __package__ = "lustre_sim"
-    import lustre_sim  # noqa: F401
-
-from lustre_sim.client import SOCKET
-from lustre_sim.framing import BadFrame, receive_frame, send_frame
-from lustre_sim.node import Node
-from lustre_sim.sim_error import NotLoaded, SimError
+from .client import SOCKET
+from .framing import BadFrame, receive_frame, send_frame
+from .node import Node
+from .sim_error import NotLoaded, SimError
 
 PERSISTENT = "/var/lib/lustre-sim/node"
 SITE = "/var/lib/lustre-sim/site"
@@ -152,7 +146,3 @@ def main(argv: list[str]) -> int:
     _notify_systemd(b"READY=1")
     daemon.run()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -50,7 +50,7 @@ class Peers:
 
     def ops(self) -> Mapping[str, Operation]:
         return {
-            "peer_add": self.add, "peer_del": self.delete, "peer_show": self.show, "peer_list": self.list,
+            "peer_add": self.add, "peer_del": self.delete, "peer_show": self.show, "peer_list": self.primaries,
             "peer_set": self.set,
         }
 
@@ -171,7 +171,7 @@ class Peers:
 
     # -- showing -----------------------------------------------------------------------------------------------
 
-    def list(self) -> list[str]:
+    def primaries(self) -> list[str]:
         with self._lnet.lock:
             self._lnet.require(errno.ENETDOWN, "Unspecific failure")
             return sorted(self._peers)
@@ -192,10 +192,10 @@ class Peers:
             ]
 
     def _public(self, one: PeerNi) -> dict[str, Any]:
-        """Aliveness is known of gateways, and of everybody on a router; else it is NA."""
-        known = self._lnet.settings.forwards or self._lnet.routes.is_gateway(one.nid)
-        state = ALIVE_UNKNOWN if not known or one.alive is None else ALIVE if one.alive else DEAD
+        """Aliveness is kept of gateways, and of everybody on a router, where a peer is up until it fails; else NA."""
         nis = self._lnet.nets.get(net_of(one.nid))
+        kept = nis is not None and (self._lnet.settings.forwards or self._lnet.routes.is_gateway(one.nid))
+        state = ALIVE_UNKNOWN if not kept else DEAD if one.alive is False else ALIVE
         return {
             "nid": one.nid, "state": state, "health": one.health, "counters": one.counters.public(),
             "credits": nis[0].tunables["peer_credits"] if nis else 0,

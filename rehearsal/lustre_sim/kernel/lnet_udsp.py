@@ -37,7 +37,7 @@ class Udsp:
         for field, text in zip(FIELDS, (src, dst, rte)):
             if text is not None and not is_nid_expression(text):
                 raise SimError(errno.EINVAL, f"failed to parse {field} parameter")
-        rule = {
+        rule: dict[str, Any] = {
             field: canonical_net(text) or text for field, text in zip(FIELDS, (src, dst, rte)) if text is not None
         }
         if priority is not None:

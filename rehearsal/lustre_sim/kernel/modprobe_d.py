@@ -59,7 +59,7 @@ def parse_networks(text: str) -> list[NetworkSpec]:
 
 def parse_routes(text: str) -> list[tuple[str, int, str]]:
     """``tcp1 2 10.0.0.30@tcp; o2ib 10.0.0.[31-32]@tcp`` → (net, hop or -1, gateway expression)."""
-    found = []
+    found: list[tuple[str, int, str]] = []
     for entry in text.split(";"):
         words = entry.split()
         if len(words) < 2:

@@ -8,6 +8,7 @@ error: refused, reset, no route, time-out. The handler of the owner is always ca
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -49,10 +50,8 @@ class Acceptor:
         self._thread.start()
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept()
-        except OSError:
-            pass
         self._socket.close()
         if threading.current_thread() is not self._thread:
             self._thread.join(2.0)
