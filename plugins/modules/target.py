@@ -120,7 +120,7 @@ seealso:
   - module: lustre.core.mount
   - module: lustre.core.node
 author:
-  - lustre.core contributors
+  - lustre.core contributors (@lustre-core)
 """
 
 EXAMPLES = r"""
@@ -179,13 +179,13 @@ plan:
   type: list
   elements: dict
   contains:
-    kind: {description: Always V(target)., type: str}
-    action: {description: V(format) or V(tune)., type: str}
-    object: {description: Label and device., type: str}
-    reason: {description: Why the step is needed., type: str}
-    command: {description: The command, quoted as for a shell., type: str}
-    destructive: {description: True for a format., type: bool}
-    disruptive: {description: True when somebody using the target notices., type: bool}
+    kind: {description: "Always V(target).", type: str}
+    action: {description: "V(format) or V(tune).", type: str}
+    object: {description: "Label and device.", type: str}
+    reason: {description: "Why the step is needed.", type: str}
+    command: {description: "The command, quoted as for a shell.", type: str}
+    destructive: {description: "True for a format.", type: bool}
+    disruptive: {description: "True when somebody using the target notices.", type: bool}
   sample:
     - kind: target
       action: format
@@ -201,11 +201,11 @@ drift:
   type: list
   elements: dict
   contains:
-    kind: {description: Always V(target)., type: str}
-    object: {description: Label, device and the aspect that differs., type: str}
-    found: {description: What is on the target., type: str}
-    wanted: {description: What is described., type: str}
-    remedy: {description: What to do., type: str}
+    kind: {description: "Always V(target).", type: str}
+    object: {description: "Label, device and the aspect that differs.", type: str}
+    found: {description: "What is on the target.", type: str}
+    wanted: {description: "What is described.", type: str}
+    remedy: {description: "What to do.", type: str}
   sample:
     - kind: target
       object: 'fs1-OST0003 on /dev/disk/by-id/scsi-ost3: service nodes'
@@ -222,23 +222,23 @@ state:
       type: list
       elements: dict
       contains:
-        label: {description: Label as described., type: str}
-        device: {description: Device as described., type: str}
-        backend: {description: Backend as described., type: str}
-        formatted: {description: Whether a Lustre target is on the device., type: bool}
-        mounted_at: {description: Where it is mounted on this node., type: list, elements: str}
-        found_label: {description: Label in its normal form., type: str}
-        kind: {description: V(mgt)\, V(mdt) or V(ost)., type: str}
-        fsname: {description: Name of the file system., type: str}
-        index: {description: Index\, decimal., type: int}
-        mgs: {description: Whether the MGS lives on it., type: bool}
-        registered: {description: Whether the MGS knows it (not new\, no writeconf pending)., type: bool}
-        flags: {description: Lustre's flags\, hexadecimal., type: str}
-        mgs_nids: {description: NIDs per MGS node., type: list, elements: list}
-        service_nids: {description: NIDs per service or failover node., type: list, elements: list}
-        networks: {description: Networks it is restricted to., type: list, elements: str}
-        mount_fs_options: {description: Persistent mount options., type: str}
-        params: {description: Parameters stored on the target., type: dict}
+        label: {description: "Label as described.", type: str}
+        device: {description: "Device as described.", type: str}
+        backend: {description: "Backend as described.", type: str}
+        formatted: {description: "Whether a Lustre target is on the device.", type: bool}
+        mounted_at: {description: "Where it is mounted on this node.", type: list, elements: str}
+        found_label: {description: "Label in its normal form.", type: str}
+        kind: {description: "V(mgt), V(mdt) or V(ost).", type: str}
+        fsname: {description: "Name of the file system.", type: str}
+        index: {description: "Index, decimal.", type: int}
+        mgs: {description: "Whether the MGS lives on it.", type: bool}
+        registered: {description: "Whether the MGS knows it (not new, no writeconf pending).", type: bool}
+        flags: {description: "Lustre's flags, hexadecimal.", type: str}
+        mgs_nids: {description: "NIDs per MGS node.", type: list, elements: list}
+        service_nids: {description: "NIDs per service or failover node.", type: list, elements: list}
+        networks: {description: "Networks it is restricted to.", type: list, elements: str}
+        mount_fs_options: {description: "Persistent mount options.", type: str}
+        params: {description: "Parameters stored on the target.", type: dict}
   sample:
     targets:
       - label: fs1-OST0003

@@ -31,10 +31,10 @@ options:
         type: str
         required: true
       vdevs:
-        description: The devices of the pool, in groups.
+        description: The devices of the pool, in groups. Without any, the pool must exist, imported or ready to be.
         type: list
         elements: dict
-        required: true
+        default: []
         suboptions:
           type:
             description:
@@ -52,7 +52,7 @@ options:
           - Properties of the pool, added to C(multihost=on) and C(cachefile=none). C(ashift) is used when the pool is made only.
         type: dict
         default: {}
-      options:
+      filesystem_properties:
         description: Properties of the pool's root dataset, added to C(canmount=off).
         type: dict
         default: {}
@@ -72,7 +72,7 @@ requirements:
 seealso:
   - module: lustre.core.target
 author:
-  - lustre.core contributors
+  - lustre.core contributors (@lustre-core)
 """
 
 EXAMPLES = r"""
@@ -104,13 +104,13 @@ plan:
   type: list
   elements: dict
   contains:
-    kind: {description: Always V(zpool)., type: str}
-    action: {description: V(hostid)\, V(create)\, V(import) or V(set)., type: str}
-    object: {description: Name of the pool (and property)., type: str}
-    reason: {description: Why the step is needed., type: str}
-    command: {description: The command\, quoted as for a shell., type: str}
-    destructive: {description: True when a pool is made., type: bool}
-    disruptive: {description: True when somebody using the pool notices., type: bool}
+    kind: {description: "Always V(zpool).", type: str}
+    action: {description: "V(hostid), V(create), V(import) or V(set).", type: str}
+    object: {description: "Name of the pool (and property).", type: str}
+    reason: {description: "Why the step is needed.", type: str}
+    command: {description: "The command, quoted as for a shell.", type: str}
+    destructive: {description: "True when a pool is made.", type: bool}
+    disruptive: {description: "True when somebody using the pool notices.", type: bool}
   sample:
     - kind: zpool
       action: create
@@ -127,11 +127,11 @@ drift:
   type: list
   elements: dict
   contains:
-    kind: {description: Always V(zpool)., type: str}
-    object: {description: Name of the pool and what differs., type: str}
-    found: {description: What is there., type: str}
-    wanted: {description: What is described., type: str}
-    remedy: {description: What to do., type: str}
+    kind: {description: "Always V(zpool).", type: str}
+    object: {description: "Name of the pool and what differs.", type: str}
+    found: {description: "What is there.", type: str}
+    wanted: {description: "What is described.", type: str}
+    remedy: {description: "What to do.", type: str}
   sample:
     - {kind: zpool, object: 'ost4pool: health', found: DEGRADED, wanted: ONLINE, remedy: See `zpool status -x ost4pool`.}
 state:
@@ -139,19 +139,19 @@ state:
   returned: success
   type: dict
   contains:
-    hostid: {description: Host id of this node\, hexadecimal., type: str}
+    hostid: {description: "Host id of this node, hexadecimal.", type: str}
     pools:
       description: One entry for each pool, in the order given.
       type: list
       elements: dict
       contains:
-        name: {description: Name of the pool., type: str}
-        imported: {description: Whether it is imported on this node., type: bool}
-        importable: {description: Whether it could be imported without force., type: bool}
-        health: {description: State as zpool shows it., type: str}
-        properties: {description: The declared properties as found., type: dict}
-        options: {description: The declared properties of the root dataset as found., type: dict}
-        devices: {description: Paths of the members as zpool shows them., type: list, elements: str}
+        name: {description: "Name of the pool.", type: str}
+        imported: {description: "Whether it is imported on this node.", type: bool}
+        importable: {description: "Whether it could be imported without force.", type: bool}
+        health: {description: "State as zpool shows it.", type: str}
+        properties: {description: "The declared properties as found.", type: dict}
+        filesystem_properties: {description: "The declared properties of the root dataset as found.", type: dict}
+        devices: {description: "Paths of the members as zpool shows them.", type: list, elements: str}
   sample:
     hostid: 0fd0cfdb
     pools:
@@ -160,7 +160,7 @@ state:
         importable: false
         health: ONLINE
         properties: {multihost: 'on', cachefile: none, ashift: '12'}
-        options: {canmount: 'off'}
+        filesystem_properties: {canmount: 'off'}
         devices: [/dev/disk/by-id/wwn-0x5000c5001-part1, /dev/disk/by-id/wwn-0x5000c5002-part1]
 """
 
@@ -176,14 +176,14 @@ POOL_OPTIONS: dict[str, dict[str, Any]] = {
     "vdevs": {
         "type": "list",
         "elements": "dict",
-        "required": True,
+        "default": [],
         "options": {
             "type": {"type": "str", "default": "stripe"},
             "devices": {"type": "list", "elements": "str", "required": True},
         },
     },
     "properties": {"type": "dict", "default": {}},
-    "options": {"type": "dict", "default": {}},
+    "filesystem_properties": {"type": "dict", "default": {}},
     "create": {"type": "bool", "default": False},
     "import": {"type": "bool", "default": True},
 }

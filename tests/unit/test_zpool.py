@@ -169,7 +169,7 @@ def test_every_class_of_device_in_the_order_that_zpool_needs(fake, files):
     ]
     pool = {
         "name": "p", "vdevs": vdevs, "create": True, "properties": {"ashift": 12, "autotrim": True, "multihost": False},
-        "options": {"compression": "lz4"},
+        "filesystem_properties": {"compression": "lz4"},
     }  # fmt: skip
     calls = [pools(), (["zpool", "import", "-d", "/dev/mapper"], NONE[1]), *support.blank_probes(disks)]
     target = resource(files, pool)
@@ -280,6 +280,18 @@ def test_an_unclear_search_for_pools_stops(answer, fake, files):
         resource(files, {**POOL, "create": True}).have(fake([pools(), (IMPORT, answer)]))
 
 
+def test_a_pool_without_devices_must_be_there(fake, files):
+    bare = {"name": "ost4pool"}
+    assert not converge(resource(files, bare), fake(converged())).plan.drift
+    target = resource(files, bare)
+    with pytest.raises(Refused, match=r"the usual places.*List its vdevs"):
+        target.plan(target.have(fake([pools(), (["zpool", "import"], NONE[1])])))
+    words = ["zpool", "import", "-o", "cachefile=none", "ost4pool"]
+    assert converge(
+        resource(files, bare), fake([pools(), (["zpool", "import"], EXPORTED), (words, ""), *converged()])
+    ).changed
+
+
 # -- host id ----------------------------------------------------------------------------------------------------------
 
 
@@ -342,7 +354,7 @@ def test_sizes_are_compared_as_numbers(fake, files):
         ["zfs", "get", "-Hp", "-o", "name,property,value", "canmount,recordsize", "ost4pool"],
         "ost4pool\tcanmount\toff\nost4pool\trecordsize\t1048576\n",
     )
-    assert not converge(resource(files, {**POOL, "options": {"recordsize": "1M"}}), fake(calls)).changed
+    assert not converge(resource(files, {**POOL, "filesystem_properties": {"recordsize": "1M"}}), fake(calls)).changed
 
 
 @pytest.mark.parametrize("members", [(A, B), (f"{A}-part1", "/dev/sdb"), ("/dev/sdb", "/dev/sda")])

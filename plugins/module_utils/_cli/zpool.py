@@ -81,7 +81,7 @@ def parse_status(text: str) -> dict[str, tuple[str, ...]]:
     """``zpool status -P``: leaf devices by pool; a lost one is shown by its number and ``was /dev/...``."""
     found: dict[str, tuple[str, ...]] = {}
     for block in _blocks(text):
-        name, _, config = block.partition("\n")
+        name, config = (*block.split("\n", 1), "")[:2]
         section = re.search(r"^config:\n\n\tNAME .*\n((?:\t.*\n?)+)", config, re.M)
         if section is None or name.strip() in found:
             raise UnknownOutput("zpool status", "the members of pools", text)

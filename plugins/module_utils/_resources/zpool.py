@@ -86,6 +86,8 @@ class ZpoolResource:
         absent = [want for want in self.wants if want.name not in health]
         names = [want.name for want in present]
         folders = tuple(dict.fromkeys(folder for want in absent for folder in want.folders))
+        if any(not want.folders for want in absent):
+            folders = ()
         found = cli.importable(run, folders) if absent else []
         listed = {pool.name for pool in found}
         new = [device for want in absent if want.create and want.name not in listed for device in want.devices]
@@ -151,8 +153,8 @@ class ZpoolResource:
         if not want.create:
             raise Refused(
                 f"make the pool {want.name}",
-                f"it is neither imported nor on any device in {', '.join(want.folders)}, and there is no consent to make it",
-                f"Write `create: true` for exactly this pool ({want.name}, of {', '.join(want.devices)}); its devices must be proven blank.",
+                f"it is neither imported nor on any device in {', '.join(want.folders) or 'the usual places'}, and there is no consent to make it",
+                _consent(want),
             )
         _require_blank(want, have.evidence)
         return Plan((_create_step(want),))
@@ -191,6 +193,13 @@ class ZpoolResource:
         return ToolError(f"{step.action} {step.object}", step.argv, rc, out, err, None, remedy)
 
 
+def _consent(want: PoolWant) -> str:
+    if not want.vdevs:
+        return "List its vdevs and write `create: true`, or make or export it by hand where it is."
+    devices = ", ".join(want.devices)
+    return f"Write `create: true` for exactly this pool ({want.name}, of {devices}); its devices must be proven blank."
+
+
 def _keys(mappings: Any) -> list[str]:
     return list(dict.fromkeys(key for mapping in mappings for key in mapping))
 
@@ -218,7 +227,7 @@ def _import_step(want: PoolWant, found: Sequence[Importable]) -> Step:
     if len(found) > 1:
         raise Refused(
             f"import the pool {want.name}",
-            f"{len(found)} pools of this name are on the devices in {', '.join(want.folders)}",
+            f"{len(found)} pools of this name are on the devices in {', '.join(want.folders) or 'the usual places'}",
             "Import the right one by its number by hand, or wipe the labels of the stale one.",
         )
     pool = found[0]
@@ -260,7 +269,7 @@ def _compare(want: PoolWant, have: PoolHave, files: Files) -> Plan:
     health = have.health[want.name]
     if health != "ONLINE":
         drift.append(Drift("zpool", f"{want.name}: health", health, "ONLINE", f"See `zpool status -x {want.name}`."))
-    left, extra = _members(want, have.members[want.name], files)
+    left, extra = _members(want, have.members[want.name], files) if want.vdevs else ([], [])
     if left or extra:
         told = " and ".join(
             part
@@ -312,6 +321,6 @@ def _public(want: PoolWant, have: PoolHave) -> dict[str, Any]:
         "importable": bool(listed and listed.clean),
         "health": have.health.get(want.name) or (listed.state if listed else None),
         "properties": dict(have.properties.get(want.name, {})),
-        "options": dict(have.options.get(want.name, {})),
+        "filesystem_properties": dict(have.options.get(want.name, {})),
         "devices": list(have.members.get(want.name, ())),
     }

@@ -23,7 +23,7 @@ _VALUE = re.compile(r"[A-Za-z0-9_./:@+=,%-]+")
 _TYPE = re.compile(
     r"(?P<class>stripe|(?P<redundant>mirror|raidz[123]?|draid[123]?(?::\d+[dcs])*)|spare|cache|(?:special|dedup|log)(?: mirror)?)"
 )
-_KNOWN = ("name", "vdevs", "properties", "options", "create", "import")
+_KNOWN = ("name", "vdevs", "properties", "filesystem_properties", "create", "import")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ class Vdev:
 
 @dataclass(frozen=True)
 class PoolWant:
-    """One pool as described; ``properties`` and ``options`` hold the defaults, too."""
+    """One pool as described; ``properties`` and ``options`` (of its root dataset) hold the defaults, too.
+
+    Without ``vdevs`` the pool must be there: imported, or ready to be.
+    """
 
     name: str
     vdevs: tuple[Vdev, ...]
@@ -61,7 +64,10 @@ class PoolWant:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The folders of its devices: where ``zpool import`` is to look, so that members keep their stable names."""
+        """The folders of its devices: where ``zpool import`` is to look, so that members keep their stable names.
+
+        None without devices: zpool then looks where it always does.
+        """
         return tuple(dict.fromkeys(device.rpartition("/")[0] for device in self.devices))
 
     @property
@@ -81,21 +87,25 @@ class PoolWant:
                 f"{name!r} is no name of a pool",
                 "Begin with a letter; zpool reserves mirror, raidz, draid, spare, log.",
             )
-        vdevs = options.get("vdevs")
-        if not isinstance(vdevs, (list, tuple)) or not vdevs:
-            raise BadValue(f"{path}.vdevs", "a pool without devices", "List its vdevs, each with type and devices.")
+        vdevs = options.get("vdevs") or ()
+        if not isinstance(vdevs, (list, tuple)):
+            raise BadValue(f"{path}.vdevs", f"{vdevs!r} is not a list", "List its vdevs, each with type and devices.")
         want = cls(
             name=name,
             vdevs=tuple(_vdev(vdev, f"{path}.vdevs[{number}]") for number, vdev in enumerate(vdevs)),
             properties={**PROPERTIES, **_settings(options.get("properties"), f"{path}.properties")},
-            options={**OPTIONS, **_settings(options.get("options"), f"{path}.options")},
+            options={**OPTIONS, **_settings(options.get("filesystem_properties"), f"{path}.filesystem_properties")},
             create=_boolean(options, "create", False, path),
             bring_in=_boolean(options, "import", True, path),
         )
         twice = next((device for device in want.devices if want.devices.count(device) > 1), None)
         if twice:
             raise BadValue(f"{path}.vdevs", f"{twice} comes twice", "A device belongs to one vdev.")
-        if all(vdev.rank > 3 for vdev in want.vdevs):
+        if want.create and not want.vdevs:
+            raise BadValue(
+                f"{path}.create", "there is nothing to make the pool of", "List its vdevs, each with type and devices."
+            )
+        if want.vdevs and all(vdev.rank > 3 for vdev in want.vdevs):
             raise BadValue(f"{path}.vdevs", "there is no vdev for data", "Add a mirror, raidz, draid or stripe.")
         return want
 
