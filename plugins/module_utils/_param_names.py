@@ -55,7 +55,8 @@ def glob(pattern: str) -> re.Pattern[str]:
         elif text == "?":
             out += "[^/]"
         elif len(text) > 1:
-            out += text.replace("[!", "[^", 1)
+            inner = re.sub(r"([\[\\^&~|])", r"\\\1", text[2:-1] if text[1] == "!" else text[1:-1])
+            out += f"[{'^' if text[1] == '!' else ''}{inner}]"
         else:
             out += re.escape(text)
         rest = rest[len(text):]

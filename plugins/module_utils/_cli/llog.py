@@ -22,7 +22,7 @@ _FIELDS = (
     "flags version createtime canceltime num source_name server_uuid nids"
 ).split()
 _FIELD = re.compile(rf"(?:^|, )(?P<key>{'|'.join(_FIELDS)}): ?")
-_PARAMETER = re.compile(r"(?:^|, )parameter: (?P<name>.*?)(?:, value: (?P<value>.*))?$")
+_PARAMETER = re.compile(r"(?:^|, )parameter: (?P<name>.*?)(?:, value: ?(?P<value>.*))?$")
 #: Targets are known by the records that make a client (mdc, osc) connect to them.
 _TARGET = re.compile(r"(?P<fs>[A-Za-z0-9_-]{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-fA-F]{4})(?:_UUID)?$")
 #: Records as releases before 2.12 print them, and anything that names an event or a parameter in braces.
