@@ -13,6 +13,7 @@ from ansible_collections.lustre.core.plugins.module_utils import _param_table
 from ansible_collections.lustre.core.plugins.module_utils._units import KIB, MIB, Kind
 
 _UNITS = {"1": 1, "K": KIB, "M": MIB}
+_TOKEN = re.compile(r"\*+|\?|\[!?(?:[A-Za-z0-9_](?:-[A-Za-z0-9_])?)+\]|.", re.S)
 #: ``fs1-OST0000-osc-ffff8f3a2c4d5000``: the last part is made at each mount anew.
 _MOUNT_INSTANCE = re.compile(r"-(?:ff)?[0-9a-f]{14,16}(?=[.]|$)")
 
@@ -46,21 +47,20 @@ def table() -> tuple[Known, ...]:
 @cache
 def glob(pattern: str) -> re.Pattern[str]:
     """A name with ``*``, ``?`` and ``[...]`` as lctl expands them, over dotted names (an instance may hold dots: NIDs)."""
-    out, rest = "", pattern
-    while rest:
-        token = re.match(r"\*+|\?|\[!?[^\]]+\]|.", rest, re.S)
-        text = token[0] if token else rest[0]
-        if text[0] == "*":
-            out += "[^/]+" if text == pattern or _whole_part(pattern, len(pattern) - len(rest), len(text)) else "[^/]*"
-        elif text == "?":
-            out += "[^/]"
-        elif len(text) > 1:
-            inner = re.sub(r"([\[\\^&~|])", r"\\\1", text[2:-1] if text[1] == "!" else text[1:-1])
-            out += f"[{'^' if text[1] == '!' else ''}{inner}]"
-        else:
-            out += re.escape(text)
-        rest = rest[len(text):]
-    return re.compile(out + r"\Z")
+    out = "".join(_piece(pattern, token) for token in _TOKEN.finditer(pattern))
+    try:
+        return re.compile(out + r"\Z")
+    except re.error:  # a range such as [z-a] stands for itself
+        return re.compile(re.escape(pattern) + r"\Z")
+
+
+def _piece(pattern: str, token: re.Match[str]) -> str:
+    text = token[0]
+    if text[0] == "*":
+        return "[^/]+" if _whole_part(pattern, token.start(), len(text)) else "[^/]*"
+    if text == "?":
+        return "[^/]"
+    return text.replace("[!", "[^", 1) if len(text) > 1 else re.escape(text)
 
 
 def _whole_part(pattern: str, start: int, length: int) -> bool:
