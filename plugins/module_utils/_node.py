@@ -6,9 +6,10 @@ All options are checked before anything is looked at.  Then each part is converg
 next one looks only when the one before is done.  The first failure ends it, with what
 was done so far in the error.
 
-In check mode a part may find the ground not laid that earlier parts would have laid.  It
-then plans on their word (``tentative``), and one that cannot even look (no program yet, no
-LNet) is returned as not plannable yet, which counts as a change: never as nothing to do.
+In check mode the ground that earlier parts (or earlier tasks of the play) would have laid
+may be missing.  Parts then plan on its coming (``tentative``), and one that cannot even
+look (no program yet, no LNet) is returned as not plannable yet, which counts as a change:
+never as nothing to do.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  LNet comes before its unit: the lnet part writes the unit's drop-in.
 PHASES = ("lnet", "services", "params_mount", *TARGET_PHASES, "client", "params")
 LNET_UNIT = "lnet.service"
+_ACTED_ON = ("lnet", "targets", "mounts", "params", "purge_params", "services")
+#: What the filter node_state says about a host beside its state; ``zpools`` are made by another module.
+_TOLD = ("zpools", "roles", "filesystems", "backends", "expected")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One resource at its place; ``tentative`` plans in its stead while steps of earlier parts are pending."""
+    """One resource at its place; ``tentative`` plans in its stead in check mode: it counts on what earlier steps will make."""
 
     phase: str
     resource: Resource[Any]
@@ -95,11 +99,22 @@ class _Builder:
             return None
 
 
+def options_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The module's options with those inside ``want`` unpacked; BadValue for a key there that nobody knows."""
+    want = params.get("want")
+    if want is None:
+        return dict(params)
+    unknown = sorted(set(want) - set(_ACTED_ON) - set(_TOLD))
+    if unknown:
+        raise BadValue(f"want.{unknown[0]}", "there is no such part of a node", f"Known are: {', '.join(_ACTED_ON)}.")
+    return {**want, "phases": params.get("phases")}
+
+
 def parts_of(options: Mapping[str, Any]) -> list[Part]:
     """The parts of a node's want in order; the error names every unusable value, not only the first."""
     phases = _phases(options.get("phases"))
     make = _Builder()
-    lnet, pools = options.get("lnet"), options.get("coming_pools") or ()
+    lnet, pools = options.get("lnet"), [pool["name"] for pool in options.get("zpools") or ()]
     services, targets = options.get("services") or (), options.get("targets") or ()
     mounts, params, purge = options.get("mounts") or (), options.get("params") or (), options.get("purge_params") or ()
 
@@ -116,13 +131,13 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     if network is not None:
         parts.append(Part("lnet", network))
     if services:
-        coming = [LNET_UNIT] if network is not None and "lnet" in phases else []
+        coming = [LNET_UNIT] if network is not None else []
         parts.append(Part("services", units, ServiceResource(units.wants, coming, units.exists)))
     parts.append(_params("params_mount", [param for param in params if param.get("scope") == "mount"], ()))
     for phase in TARGET_PHASES:
         chosen = [want for want in target.wants if _target_phase(want.kind, want.index) == phase]
         in_plan = TargetResource(chosen, target.files, coming_pools=pools)
-        parts.append(Part(phase, TargetResource(chosen, target.files), in_plan if pools else None))
+        parts.append(Part(phase, TargetResource(chosen, target.files), in_plan))
         parts.append(Part(phase, _up(mount, phase)))
     parts.append(Part("client", _up(mount, "client")))
     parts.append(_params("params", [param for param in params if param.get("scope") != "mount"], purge))
@@ -183,7 +198,7 @@ def converge_node(parts: Sequence[Part], run: Runner, check_mode: bool = False, 
     done: list[PartResult] = []
     for part in parts:
         pending = check_mode and any(result.changed for result in done)
-        resource = part.tentative if pending and part.tentative is not None else part.resource
+        resource = part.tentative if check_mode and part.tentative is not None else part.resource
         watched = _Watched(resource)
         try:
             outcome = converge(watched, run, check_mode=check_mode, **how)

@@ -27,29 +27,24 @@ options:
     description: This node's targets, each with the options of C(targets) of M(lustre.core.target).
     type: list
     elements: dict
-    default: []
   mounts:
     description: This node's mounts of targets and of file systems, each with the options of C(mounts) of M(lustre.core.mount).
     type: list
     elements: dict
-    default: []
   params:
     description: Parameters, each with the options of C(params) of M(lustre.core.param).
     type: list
     elements: dict
-    default: []
   purge_params:
     description: Prefixes of persistent parameters; stored ones that begin so and are not declared are deleted.
     type: list
     elements: str
-    default: []
   services:
     description:
       - systemd units, each with C(name), C(enabled) and C(started) (both V(true) unless given; null leaves that side alone).
       - C(lnet.service) is never stopped or restarted by this module.
     type: list
     elements: dict
-    default: []
   phases:
     description:
       - Act on these parts only. They are done in the order listed here, whatever the order of the list. What is to be unmounted or
@@ -59,13 +54,12 @@ options:
     type: list
     elements: str
     choices: [lnet, services, params_mount, mgt, mdt0, mdt, ost, client, params]
-  coming_pools:
+  want:
     description:
-      - Names of ZFS pools that an earlier task of the same play makes. In check mode, where they are not there yet, targets on them are
-        planned all the same.
-    type: list
-    elements: str
-    default: []
+      - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.
+      - Its keys C(roles), C(filesystems), C(backends) and C(expected) say something about the host and are not acted on. Pools named in
+        C(zpools) are made by M(lustre.core.zpool); in check mode targets on them are planned although they are not there yet.
+    type: dict
 seealso:
   - module: lustre.core.lnet
   - module: lustre.core.target
@@ -79,7 +73,8 @@ extends_documentation_fragment:
 
 EXAMPLES = r"""
 - name: Everything this node needs, out of the description of the site
-  lustre.core.node: "{{ lustre_filesystems | lustre.core.node_state(inventory_hostname, hostvars, groups, lustre_lnet) | lustre.core.node_options }}"
+  lustre.core.node:
+    want: "{{ lustre_filesystems | lustre.core.node_state(inventory_hostname, hostvars, groups, lustre_lnet) }}"
 
 - name: A client, written out
   lustre.core.node:
@@ -98,7 +93,7 @@ EXAMPLES = r"""
 
 - name: Only LNet, before the servers start
   lustre.core.node:
-    lnet: "{{ lustre_node.lnet }}"
+    want: "{{ lustre_node }}"
     phases: [lnet, services]
 """
 
@@ -190,30 +185,43 @@ processes:
   sample: 6
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._module import fail
-from ansible_collections.lustre.core.plugins.module_utils._node import PHASES, converge_node, node_values, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node import (
+    PHASES,
+    converge_node,
+    node_values,
+    options_of,
+    parts_of,
+)
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, Any]] = {
     "lnet": {"type": "dict"},
-    "targets": {"type": "list", "elements": "dict", "default": []},
-    "mounts": {"type": "list", "elements": "dict", "default": []},
-    "params": {"type": "list", "elements": "dict", "default": []},
-    "purge_params": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "services": {"type": "list", "elements": "dict", "default": []},
+    "targets": {"type": "list", "elements": "dict"},
+    "mounts": {"type": "list", "elements": "dict"},
+    "params": {"type": "list", "elements": "dict"},
+    "purge_params": {"type": "list", "elements": "str"},
+    "services": {"type": "list", "elements": "dict"},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},
-    "coming_pools": {"type": "list", "elements": "str", "default": []},
+    "want": {"type": "dict"},
 }
+SINGLE = [name for name in ARGUMENTS if name not in ("phases", "want")]
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        mutually_exclusive=[("want", name) for name in SINGLE],
+        supports_check_mode=True,
+    )
     run = CommandRunner()
     try:
-        results = converge_node(parts_of(module.params), run, check_mode=module.check_mode)
+        results = converge_node(parts_of(options_of(module.params)), run, check_mode=module.check_mode)
     except LustreError as error:
         fail(module, error, processes=run.count)
     for warning in (text for result in results for text in result.outcome.warnings):
