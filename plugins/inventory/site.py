@@ -82,6 +82,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site import inventory as site_inventory
 from ansible_collections.lustre.core.plugins.plugin_utils._site import parse as site_parse
+from ansible_collections.lustre.core.plugins.plugin_utils._site import rules as site_rules
+from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings, SiteError
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Site
 
@@ -97,17 +99,36 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         config = self._read_config_data(path)
-        findings = Findings()
-        site_inventory.check_top(config, findings)
-        declared = site_inventory.declared(config.get("hosts"), findings)
-        site = site_parse.site(config.get("filesystems"), config.get("lnet"), findings)
+        declared, site, findings = self._checked(config)
         try:
             findings.stop_if_any(f"The site file {path} cannot be used")
         except SiteError as error:
             raise AnsibleParserError(str(error)) from error
+        for warning in findings.warnings:
+            self.display.warning(f"{path}: {warning}")
         self._add_hosts(declared)
         self._add_groups(site)
         self._add_variables(config)
+
+    def _checked(self, config: Mapping[str, Any]) -> tuple[site_inventory.Declared, Site, Findings]:
+        """The file, read and checked against the hosts it declares and those that are known already."""
+        findings = Findings()
+        site_inventory.check_top(config, findings)
+        declared = site_inventory.declared(config.get("hosts"), findings)
+        site = site_parse.site(config.get("filesystems"), config.get("lnet"), findings)
+        hosts, groups = site_inventory.overlay(
+            {name: host.vars for name, host in self.inventory.hosts.items()},
+            {name: [host.name for host in group.get_hosts()] for name, group in self.inventory.groups.items()},
+            declared,
+            site,
+        )
+        servers = {
+            server for filesystem in site.filesystems for target in filesystem.targets for server in target.servers
+        }
+        site_rules.check_site(
+            site, Hosts(hosts, groups, servers), findings, site_inventory.self_contained(site, declared)
+        )
+        return declared, site, findings
 
     def _add_hosts(self, declared: site_inventory.Declared) -> None:
         for name, variables in declared.hosts.items():

@@ -12,6 +12,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site import ranges
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts, networks_of, nids_of
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem, Mgs, Site, Target
+from ansible_collections.lustre.core.plugins.plugin_utils._site.reach import Reach
 from ansible_collections.lustre.core.plugins.plugin_utils._site.routing import Topology
 
 
@@ -27,6 +28,7 @@ class Context:
     _nids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _members: dict[str, frozenset[str]] = field(default_factory=dict)
     _topology: Topology | None = None
+    _reach: Reach | None = None
 
     def add(self, path: str, what: str, fix: str, rule: str) -> None:
         self.findings.add(path, what, fix, rule)
@@ -49,13 +51,18 @@ class Context:
 
     def owner(self, filesystem: FileSystem) -> FileSystem | None:
         """The other file system that ``mgs.of`` names."""
-        return next((other for other in self.site.filesystems if other.name == filesystem.mgs.of and other is not filesystem), None)
+        return next(
+            (other for other in self.site.filesystems if other.name == filesystem.mgs.of and other is not filesystem),
+            None,
+        )
 
     def sharers(self, filesystem: FileSystem) -> list[FileSystem]:
         """All file systems with the same MGS, this one included."""
         owner = self.owner(filesystem) if filesystem.mgs.way == "of" else filesystem
         name = owner.name if owner is not None else filesystem.name
-        return [other for other in self.site.filesystems if other is owner or other is filesystem or other.mgs.of == name]
+        return [
+            other for other in self.site.filesystems if other is owner or other is filesystem or other.mgs.of == name
+        ]
 
     def targets(self) -> list[Target]:
         return [target for filesystem in self.site.filesystems for target in filesystem.targets]
@@ -98,6 +105,12 @@ class Context:
         if self._topology is None:
             self._topology = Topology({router: self.nids(router) for router in self.routers()})
         return self._topology
+
+    @property
+    def reach(self) -> Reach:
+        if self._reach is None:
+            self._reach = Reach(self)
+        return self._reach
 
     def expanded(self, patterns: Iterable[str]) -> frozenset[str]:
         """Hosts of the inventory that a list stands for; unknown ones are reported by a rule of their own."""

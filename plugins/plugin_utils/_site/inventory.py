@@ -189,3 +189,31 @@ def check_top(config: Mapping[str, Any], findings: Findings) -> None:
         if key not in TOP:
             fix = did_you_mean(str(key), TOP) or f"Known keys here: {', '.join(TOP)}."
             findings.add(str(key), "is not a key of a site file", fix, "unknown-key")
+
+
+def overlay(
+    known_hosts: Mapping[str, Mapping[str, Any]], known_groups: Mapping[str, Collection[str]], new: Declared, site: Site
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """Variables of hosts, and hosts of groups, as they will be once the site file is part of the inventory."""
+    hosts: dict[str, dict[str, Any]] = {name: dict(variables) for name, variables in known_hosts.items()}
+    for name, variables in new.hosts.items():
+        hosts.setdefault(name, {}).update(variables)
+    groups: dict[str, dict[str, None]] = {name: dict.fromkeys(names) for name, names in known_groups.items()}
+    for group, names in new.groups.items():
+        groups.setdefault(group, {}).update(dict.fromkeys(names))
+    found: dict[str, list[str]] = {name: list(names) for name, names in groups.items()}
+    derived = members(site, found)
+    for group, parts in derived.items():
+        own = {host: None for part in parts for host in (found[part] if part in groups else [part]) if host in hosts}
+        found[group] = list({**groups.get(group, {}), **own})
+    for group, children in PARENTS.items():
+        found[group] = list({host: None for child in children for host in found.get(child, [])})
+    found["all"] = list(hosts)
+    return hosts, found
+
+
+def self_contained(site: Site, new: Declared) -> bool:
+    """Whether every server and router has its addresses in the file, so that all rules can be applied at once."""
+    servers = {server for filesystem in site.filesystems for target in filesystem.targets for server in target.servers}
+    named = servers | set(site.lnet.routers)
+    return all(new.hosts.get(host, {}).keys() & {"lustre_nids", "ansible_host"} for host in named)
