@@ -19,9 +19,12 @@ TOOLS = REHEARSAL / "lustre_sim" / "bin"
 if str(REHEARSAL) not in sys.path:
     sys.path.insert(0, str(REHEARSAL))
 
-from lustre_sim.daemon import Daemon  # the path above comes first
+from lustre_sim import client  # the path above comes first
+from lustre_sim.daemon import Daemon
 from lustre_sim.node import Node
 from lustre_sim.sim_error import SimError
+
+__all__ = ["TOOLS", "Daemon", "Recording", "SimError", "client", "make_node", "recording", "simulated_host"]
 
 _SHAPE = re.compile(r"\A\$ (?P<cmd>.*)\n--- rc: (?P<rc>.*)\n--- stdout\n(?P<out>.*)--- stderr\n(?P<err>.*)\Z", re.S)
 TRANSCRIPTS = Path(__file__).parents[1] / "contract" / "transcripts"
