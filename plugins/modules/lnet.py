@@ -321,7 +321,12 @@ NETWORK = {
     },
     "lnd_tunables": {
         "type": "dict",
-        "options": {**_integers("conns_per_peer", "tos", "auth_key"), **_texts("traffic_class")},
+        "options": {
+            **_integers("conns_per_peer", "tos"),
+            # The number of a Slingshot service, not a key that opens anything.
+            "auth_key": {"type": "int", "no_log": False},
+            **_texts("traffic_class"),
+        },
     },
     "cpts": {"type": "list", "elements": "int"},
 }

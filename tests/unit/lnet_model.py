@@ -158,7 +158,16 @@ class LnetModel:
         if len(kept) == len(self.nis):
             return failed("del", "net", 22, "cannot del network")
         self.nis = kept
+        if not any(ni["net"] == given["net"] for ni in kept):
+            self._net_gone(given["net"])
         return Result(0, "", "")
+
+    def _net_gone(self, net: str) -> None:
+        """With a network's last interface LNet forgets the routes and peers that were reached over it."""
+        self.routes = [route for route in self.routes if not route["gateway"].endswith(f"@{net}")]
+        for peer in self.peers:
+            peer["nids"] = [nid for nid in peer["nids"] if not nid.endswith(f"@{net}")]
+        self.peers = [peer for peer in self.peers if peer["primary"] in peer["nids"]]
 
     def _net_set(self, argv: list[str], given: dict[str, str]) -> Result:
         for ni in self.nis:

@@ -13,6 +13,7 @@ from typing import Any, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state
 from ansible_collections.lustre.core.plugins.module_utils._errors import NeedsRelease
+from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_system import LustreMount
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_udsp import plan_udsp
@@ -51,23 +52,49 @@ class Draft:
 
 def plan_live(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount]) -> Plan:
     """The steps from the running LNet to the wanted one (nothing of files)."""
-    draft, start = Draft(), _start(want, have)
-    _udsp(want, have, draft)
-    _peers(want, have, draft)
-    _routes(want, have, draft)
-    _networks(want, have, mounts, draft)
+    draft = Draft()
     _settings(want, have, draft)
+    _networks(want, have, mounts, draft)
+    gone = _emptied(have, draft)
+    _routes(want, have, gone, draft)
     _routing(want, have, draft)
-    ordered = sorted(draft.additions, key=_rank)
-    return Plan(tuple(start + draft.removals + ordered), tuple(draft.drift))
+    _peers(want, have, gone, draft)
+    _udsp(want, have, draft)
+    steps = _start(want, have) + sorted(draft.removals, key=_rank) + sorted(draft.additions, key=_rank)
+    return Plan(tuple(steps), tuple(draft.drift))
 
 
-#: Settings come before networks (discovery decides how a new NI presents itself), networks before what runs over them.
-_ORDER = ("set", "add network", "tune network", "add route", "set routing", "set buffers", "add peer", "add policy")
+#: What runs over a network goes before it. Settings come before networks (discovery decides how a new
+#: interface presents itself), networks before what runs over them.
+_ORDER = (
+    "remove policy",
+    "remove peer",
+    "remove route",
+    "remove network",
+    "set",
+    "add network",
+    "tune network",
+    "add route",
+    "set routing",
+    "set buffers",
+    "add peer",
+    "add policy",
+)
 
 
 def _rank(step: Step) -> int:
     return _ORDER.index(step.action)
+
+
+def _emptied(have: lnetctl_state.State, draft: Draft) -> set[str]:
+    """Networks that lose all their interfaces on the way: LNet forgets their routes and peers, too."""
+    removed = {step.argv[4:] for step in draft.removals if step.action == "remove network"}
+    kept = {
+        ni.net
+        for ni in have.interfaces
+        if not {(ni.net,), *((ni.net, "--if", name) for name in ni.interfaces)} & removed
+    }
+    return {ni.net for ni in have.interfaces} - kept
 
 
 def _start(want: LnetWant, have: lnetctl_state.State) -> list[Step]:
@@ -263,37 +290,39 @@ def _routing(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
 # ---- routes and peers -------------------------------------------------------------------------
 
 
-def _routes(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
+def _routes(want: LnetWant, have: lnetctl_state.State, gone: set[str], draft: Draft) -> None:
     live = {(route.net, route.gateway): route for route in have.routes or ()}
     for route in want.routes:
         found = live.pop((route.net, route.gateway), None)
         thing = f"{route.net} through {route.gateway}"
+        lost = found is not None and nid_net(route.gateway) in gone
         difference = _route_difference(route, found) if found is not None else "declared and not there"
-        if not difference:
+        if not difference and not lost:
             continue
-        if found is not None:
+        if found is not None and not lost:
             # Adding over it is no way: EEXIST, and nothing changes.
-            draft.remove(
-                "remove route", thing, f"to add it again: {difference}", lnetctl.route_del(route.net, route.gateway)
-            )
-        hop = found.hop if route.hop is None and found is not None and found.hop > 0 else route.hop
+            draft.remove("remove route", thing, f"to add it again: {difference}", lnetctl.route_del(*_key(route)))
+        hop = found.hop if route.hop is None and found is not None else route.hop
         priority = found.priority if route.priority is None and found is not None else route.priority
-        draft.add(
-            "add route",
-            thing,
-            difference,
-            lnetctl.route_add(route.net, route.gateway, hop, priority),
-            disruptive=found is not None,
-        )
-    if "routes" in want.purge:
-        for extra in live.values():
-            thing = f"{extra.net} through {extra.gateway}"
-            draft.remove(
-                "remove route",
-                thing,
-                "not declared, and purge names routes",
-                lnetctl.route_del(extra.net, extra.gateway),
-            )
+        argv = lnetctl.route_add(route.net, route.gateway, hop, priority)
+        draft.add("add route", thing, difference or _WENT, argv, disruptive=found is not None)
+    for extra in live.values():
+        thing = f"{extra.net} through {extra.gateway}"
+        if "routes" in want.purge:
+            if nid_net(extra.gateway) not in gone:
+                draft.remove(
+                    "remove route", thing, "not declared, and purge names routes", lnetctl.route_del(*_key(extra))
+                )
+        elif nid_net(extra.gateway) in gone.intersection(network.net for network in want.networks):
+            argv = lnetctl.route_add(extra.net, extra.gateway, extra.hop, extra.priority)
+            draft.add("add route", thing, _WENT, argv, disruptive=True)
+
+
+_WENT = "it goes with its network, which is added again"
+
+
+def _key(route: WantRoute | lnetctl_state.Route) -> tuple[str, str]:
+    return route.net, route.gateway
 
 
 def _route_difference(route: WantRoute, found: lnetctl_state.Route) -> str:
@@ -303,25 +332,37 @@ def _route_difference(route: WantRoute, found: lnetctl_state.Route) -> str:
     )
 
 
-def _peers(want: LnetWant, have: lnetctl_state.State, draft: Draft) -> None:
+def _peers(want: LnetWant, have: lnetctl_state.State, gone: set[str], draft: Draft) -> None:
     live = {peer.primary: peer for peer in have.peers or ()}
+    back = gone.intersection(network.net for network in want.networks)
     for peer in want.peers:
-        _peer(peer, live.pop(peer.primary, None), want, draft)
-    if "peers" in want.purge:
-        for extra in live.values():
-            # What discovery found is not ours to remove, and would come back.
-            if extra.configured:
-                draft.remove(
-                    "remove peer", extra.primary, "not declared, and purge names peers", lnetctl.peer_del(extra.primary)
-                )
+        found = live.pop(peer.primary, None)
+        if found is not None and gone.intersection(nid_net(nid) for nid in found.nids):
+            kept = () if "peers" in want.purge else found.nids
+            _add_peer(peer.primary, (*peer.nids, *kept), peer.multi_rail, _WENT, draft)
+        else:
+            _peer(peer, found, want, draft)
+    for extra in live.values():
+        # What discovery found is not ours to remove, and would come back.
+        if not extra.configured:
+            continue
+        nets = {nid_net(nid) for nid in extra.nids}
+        if "peers" in want.purge:
+            if nid_net(extra.primary) not in gone:
+                reason = "not declared, and purge names peers"
+                draft.remove("remove peer", extra.primary, reason, lnetctl.peer_del(extra.primary))
+        elif nets & back and not nets & (gone - back):
+            _add_peer(extra.primary, extra.nids, extra.multi_rail, _WENT, draft)
+
+
+def _add_peer(primary: str, nids: Sequence[str], multi_rail: bool, reason: str, draft: Draft) -> None:
+    rest = [nid for nid in dict.fromkeys(nids) if nid != primary]
+    draft.add("add peer", primary, reason, lnetctl.peer_add(primary, rest, multi_rail))
 
 
 def _peer(peer: WantPeer, found: lnetctl_state.Peer | None, want: LnetWant, draft: Draft) -> None:
     if found is None:
-        rest = [nid for nid in peer.nids if nid != peer.primary]
-        draft.add(
-            "add peer", peer.primary, "declared and not there", lnetctl.peer_add(peer.primary, rest, peer.multi_rail)
-        )
+        _add_peer(peer.primary, peer.nids, peer.multi_rail, "declared and not there", draft)
         return
     missing = [nid for nid in peer.nids if nid not in found.nids]
     if missing:

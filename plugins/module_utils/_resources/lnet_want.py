@@ -99,11 +99,13 @@ class LnetWant:
 
     def sections(self) -> list[str]:
         """What must be read beside the networks: only what is declared (or to be purged)."""
+        # A network that is taken down takes its routes and peers with it; they must be known to be put back.
+        going = bool(self.remove_networks) or "networks" in self.purge
         asked = {
-            "routes": bool(self.routes) or "routes" in self.purge,
+            "routes": bool(self.routes) or "routes" in self.purge or going,
             "routing": self.routing is not None,
             "global": bool(self.settings),
-            "peers": bool(self.peers) or "peers" in self.purge,
+            "peers": bool(self.peers) or "peers" in self.purge or going,
             "udsp": bool(self.udsp) or "udsp" in self.purge,
         }
         return [name for name, needed in asked.items() if needed]
