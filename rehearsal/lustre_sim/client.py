@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import subprocess
 import time
 from typing import Any
 
@@ -100,6 +99,8 @@ def _start_unit(daemon: tuple[str, ...]) -> None:
             "systemd-run", "--quiet", "--collect", f"--unit={UNIT}", "--property=Type=notify",
             "--property=DefaultDependencies=no", "--property=KillMode=process", *daemon,
         ]
+    import subprocess  # only the tool that loads the modules needs it, and it is slow to import
+
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0 and "already" not in done.stderr:
         raise SimError(errno.ENXIO, f"{' '.join(command[:2])}: {done.stderr.strip()}")
@@ -107,6 +108,8 @@ def _start_unit(daemon: tuple[str, ...]) -> None:
 
 def _start_detached(path: str, daemon: tuple[str, ...]) -> None:
     """A grandchild with its own session; nothing of the caller's is inherited."""
+    import subprocess
+
     process = subprocess.Popen(
         [*daemon, "--socket", path, "--detach"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")

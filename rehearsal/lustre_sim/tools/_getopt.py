@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TextIO
 
 NONE, REQUIRED, OPTIONAL = 0, 1, 2
 
 
-@dataclass
 class Parsed:
     """``failed``: the C function returned ``?``; what came before it is in ``options``."""
 
-    options: list[tuple[str, str | None]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    failed: bool = False
+    def __init__(self) -> None:
+        self.options: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.failed = False
 
     def value(self, name: str) -> str | None:
         """The last value given for an option."""

@@ -8,36 +8,36 @@
 - ``--ignore_errors`` as the first word of the command line is itself the command: nothing else runs.
 - A command with a table of its own overwrites the first entries of the table that a batch looks into, so that after
   ``net show`` the next ``net ...`` is unknown (recorded).
+
+No dataclasses here and in the other modules that every tool imports: that import alone is a fifth of a tool's life.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 UNKNOWN = -1
 HELP = object()  # what a command returns to have its own help printed
 
 
-@dataclass
 class Io:
-    """What a command works with."""
+    """What a command works with; ``shared`` is kept from line to line of a batch (lctl's current device)."""
 
-    program: str
-    stdin: TextIO
-    out: TextIO
-    err: TextIO
-    kernel: Any
-    shared: dict[str, Any] = field(default_factory=dict)  # kept from line to line of a batch (lctl's current device)
+    def __init__(self, program: str, stdin: TextIO, out: TextIO, err: TextIO, kernel: Any) -> None:
+        self.program = program
+        self.stdin = stdin
+        self.out = out
+        self.err = err
+        self.kernel = kernel
+        self.shared: dict[str, Any] = {}
 
 
 # The words after the command's own name go in, an exit code (negative: -errno) or HELP comes out.
 Function = Callable[[list[str], Io], Any]
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """``function`` None = a heading of ``--list-commands``."""
 
     name: str

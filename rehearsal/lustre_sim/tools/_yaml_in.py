@@ -10,8 +10,7 @@ lists, comments.  Anchors, tags, block scalars and flow mappings are syntax erro
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class YamlError(Exception):
@@ -22,16 +21,14 @@ class YamlError(Exception):
         super().__init__(f"{kind} error: " + (f"{context} at line {start}, column 1\n{where}" if context else where))
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """``kind``: ``{`` ``}`` mapping, ``[`` ``]`` sequence, ``=`` scalar with ``value``."""
 
     kind: str
     value: str = ""
 
 
-@dataclass
-class _Line:
+class _Line(NamedTuple):
     number: int
     indent: int
     text: str
