@@ -19,6 +19,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
 from tests.unit.fake_runner import TRANSCRIPTS, load_transcript
 
 ALL = tuple(lnetctl.SECTIONS)
+PEER_SHOW = ("lnetctl", "peer", "show", "-v", "3")
 READABLE = sorted(
     f"lnet/{path.stem}"
     for pattern in (
@@ -35,8 +36,9 @@ READABLE = sorted(
 )
 
 
-def test_one_export_gives_everything(fake, transcript) -> None:
-    state = lnetctl.read(fake([(("lnetctl", "export"), transcript("lnet/export"))]), ALL)
+def test_one_export_gives_everything_but_the_peers(fake, transcript) -> None:
+    calls = [(("lnetctl", "export"), transcript("lnet/export")), (PEER_SHOW, transcript("lnet/peer-show-v4"))]
+    state = lnetctl.read(fake(calls), ALL)
     assert state.up and state.loaded
     assert [(ni.nid, ni.interfaces, ni.status) for ni in state.interfaces] == [
         ("10.0.2.15@tcp", ("eth0",), "up"),
@@ -58,6 +60,7 @@ def test_one_export_gives_everything(fake, transcript) -> None:
     )
     assert state.settings is not None and state.settings["transaction_timeout"] == 100
     assert state.peers is not None and [peer.primary for peer in state.peers if peer.configured] == [
+        "10.0.3.1@tcp",
         "10.0.3.2@tcp",
         "10.0.3.3@tcp",
     ]
@@ -201,7 +204,9 @@ def test_the_whole_tree_of_other_releases_reads_alike(fake) -> None:
         "peer:\n    - primary nid: 10.0.0.2@tcp\n      Multi-Rail: True\n      peer ni:\n        - nid: 10.0.0.2@tcp\n          state: NA\n"
         "route:\n    - net: o2ib\n      gateway: 10.0.0.9@tcp\n      hop: 4294967295\n      priority: 0\n      state: up\n"
     )
-    state = lnetctl.read(fake([(lnetctl.EXPORT, old)]), ["routes", "peers"])
+    state = lnetctl.read(
+        fake([(lnetctl.EXPORT, old), (PEER_SHOW, old[old.index("peer:") : old.index("route:")])]), ["routes", "peers"]
+    )
     assert state.interfaces[0].cpts == (0, 1, 2, 5) and state.interfaces[0].lnd_tunables == {}
     assert state.peers == (lnetctl_state.Peer("10.0.0.2@tcp", ("10.0.0.2@tcp",), True),)
     assert state.routes == (lnetctl_state.Route("o2ib", "10.0.0.9@tcp", -1, 0, "up"),)

@@ -38,7 +38,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "routes": (TOOL, "route", "show", "-v"),
     "routing": (TOOL, "routing", "show"),
     "global": (TOOL, "global", "show"),
-    "peers": (TOOL, "peer", "show", "-v"),
+    "peers": (TOOL, "peer", "show", "-v", "3"),
     "udsp": (TOOL, "udsp", "show"),
 }
 NET_SHOW = (TOOL, "net", "show", "-v")
@@ -57,29 +57,38 @@ _NO_MODULE = ("failed to resolve Netlink family id", "kernel modules may not be 
 
 
 def read(run: Runner, sections: Iterable[str] = ()) -> State:
-    """LNet's state in at most two processes: the networks and one section, or one export for all."""
+    """LNet's state in at most two processes: the networks and one section, or one export for all and the peers.
+
+    Peers are always read by their own command: only its third level of detail says, on
+    every release, which of them were entered by hand.
+    """
     wanted = [name for name in SECTIONS if name in set(sections)]
     try:
-        if len(wanted) > 1:
-            return _exported(run, wanted)
-        shown = run(NET_SHOW, None, READ_TIMEOUT)
+        whole = len(wanted) > 1
+        first = EXPORT if whole else NET_SHOW
+        shown = run(first, None, SLOW_TIMEOUT if whole else READ_TIMEOUT)
         down = not_up(shown)
         if down is not None:
             return down
-        pairs = _checked(NET_SHOW, shown, "the local networks", ("net",))
+        exported = [name for name in wanted if whole and name != "peers"]
+        tops = ("net", *(top for name in exported for top in _TOP[name]))
+        pairs = _checked(first, shown, "LNet's whole state" if whole else "the local networks", tops)
         for name in wanted:
-            result = run(SECTIONS[name], None, READ_TIMEOUT)
-            if _UNKNOWN_COMMAND in result.err:
-                raise NeedsRelease(
-                    f"`lnetctl {SECTIONS[name][1]}`", "2.15", run(VERSION, None, READ_TIMEOUT).out.strip()
-                )
-            pairs += _checked(SECTIONS[name], result, f"the {name}", _TOP[name])
+            if name not in exported:
+                pairs += _section(run, name)
         return state_of(pairs, wanted, shown.out)
     except ToolMissing:
         raise ToolMissing(
             TOOL,
             "with Lustre's user tools (lustre-client or lustre on EL, lustre-client-utils or lustre-server-utils on Debian)",
         ) from None
+
+
+def _section(run: Runner, name: str) -> lnetctl_yaml.Pairs:
+    result = run(SECTIONS[name], None, READ_TIMEOUT)
+    if _UNKNOWN_COMMAND in result.err:
+        raise NeedsRelease(f"`lnetctl {SECTIONS[name][1]}`", "2.15", run(VERSION, None, READ_TIMEOUT).out.strip())
+    return _checked(SECTIONS[name], result, f"the {name}", _TOP[name])
 
 
 def not_up(result: Result) -> State | None:
@@ -90,15 +99,6 @@ def not_up(result: Result) -> State | None:
     if any(document.what == "net" and document.errno in (_ENETDOWN, _ESHUTDOWN) for document in found):
         return State(loaded=True, up=False)
     return None
-
-
-def _exported(run: Runner, wanted: Sequence[str]) -> State:
-    result = run(EXPORT, None, SLOW_TIMEOUT)
-    down = not_up(result)
-    if down is not None:
-        return down
-    tops = {"net"}.union(*(_TOP[name] for name in wanted))
-    return state_of(_checked(EXPORT, result, "LNet's whole state", tuple(tops)), wanted, result.out)
 
 
 def _checked(argv: tuple[str, ...], result: Result, what: str, only: tuple[str, ...]) -> lnetctl_yaml.Pairs:
