@@ -93,16 +93,7 @@ class Superblock:
     blocks_free: int
     inodes: int
     inodes_free: int
-
-    @property
-    def kbytes(self) -> dict[str, int]:
-        per = self.block_size // 1024
-        free = self.blocks_free * per
-        return {
-            "total": self.blocks * per,
-            "free": free,
-            "avail": max(0, (self.blocks_free - self.blocks_reserved) * per),
-        }
+    overhead: int              # blocks that never hold data
 
 
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +122,7 @@ def superblock(device: str) -> Superblock | None:
         mmp=bool(struct.unpack_from("<I", raw, 96)[0] & _INCOMPAT_MMP),
         checksummed=bool(struct.unpack_from("<I", raw, 100)[0] & _RO_COMPAT_METADATA_CSUM),
         block_size=1024 << log_size, blocks=blocks, blocks_reserved=reserved, blocks_free=free,
-        inodes=inodes, inodes_free=inodes_free,
+        inodes=inodes, inodes_free=inodes_free, overhead=struct.unpack_from("<I", raw, 0x248)[0],
     )
 
 
