@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
+from ansible_collections.lustre.core.plugins.module_utils._param_want import want_from_options
 from ansible_collections.lustre.core.plugins.module_utils._resources import mount_options
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
@@ -22,10 +23,11 @@ RULES = (
     Rule("path-nested", "No mount point of a host lies below another one."),
     Rule("mount-option", "Mount options can be declared and do not contradict each other."),
     Rule("param-twice", "A parameter is declared once per scope, over all file systems that share an MGS."),
-    Rule("param-value", "A present parameter has a value, an absent one has none."),
+    Rule(
+        "param-value",
+        "Name, value and state of a parameter are ones that its module would accept; an absent one has no value.",
+    ),
     Rule("param-hosts", "A local parameter names its hosts, a persistent one is for all."),
-    Rule("param-state", "Only what is stored can be absent: persistent and mount parameters."),
-    Rule("param-refused", "A parameter is one that Lustre stores by this way."),
     Rule("param-fs", "A parameter is for the file system it stands under, not for another one."),
     Rule("param-no-mgs", "Persistent parameters need an MGS of this inventory."),
     Rule("param-wide", "On a shared MGS, a pattern names its file system: * means all of them (warning)."),
@@ -134,15 +136,21 @@ def params(context: Context) -> None:
 
 def _param(context: Context, filesystem: FileSystem, param: Param) -> None:
     where = param.path
-    if param.state == "present" and param.value is None:
-        context.add(f"{where}.value", "is missing", "Give the value, or state: absent.", "param-value")
     if param.state == "absent" and param.value is not None:
         context.add(
             f"{where}.value", "a parameter to be deleted has no value", "Remove value, or state.", "param-value"
         )
-    if param.state == "absent" and param.scope == "local":
-        what = "a local parameter is stored nowhere, so it cannot be absent"
-        context.add(f"{where}.state", what, "Set the value it should have.", "param-state")
+    options = {
+        "name": param.name,
+        "value": param.value,
+        "scope": param.scope,
+        "state": param.state,
+        "fsname": filesystem.name,
+    }
+    try:
+        want_from_options(options, where)
+    except BadValue as error:
+        context.add(error.path, error.problem, error.remedy, "param-value")
     if param.scope == "local" and not param.hosts:
         what = "a local parameter is set on named hosts, and none is named"
         context.add(f"{where}.hosts", what, "Name hosts or groups, such as lustre_client.", "param-hosts")
@@ -158,24 +166,10 @@ def _param(context: Context, filesystem: FileSystem, param: Param) -> None:
         context.add(where, what, f"Move it to the params of {named[0]}.", "param-fs")
 
 
-_REFUSED = (
-    (r"(.*\.)?failover\.mode|(.*\.)?mgsnode|network", "it belongs to the target itself", "Describe it at the target."),
-    (
-        r"llite\..*\.(root_squash|nosquash_nids)",
-        "clients do not take it from the MGS",
-        "Set mdt.FSNAME-*.root_squash instead.",
-    ),
-    (r".*srpc\.flavor.*", "flavors do not reach the nodes this way", "It is no parameter of this list."),
-)
-
-
 def _persistent(context: Context, filesystem: FileSystem, param: Param) -> None:
     if filesystem.mgs.way == "nids":
         what = "persistent parameters are stored on the MGS, which is outside this inventory"
         context.add(param.path, what, "Use scope: local or mount, or set it at that site.", "param-no-mgs")
-    for pattern, why, fix in _REFUSED:
-        if re.fullmatch(pattern, param.name):
-            context.add(param.path, f'"{param.name}" cannot be set by lctl set_param -P: {why}', fix, "param-refused")
     shared = len(context.sharers(filesystem)) > 1
     if shared and re.match(r"(osc|mdc|osp|mdt|mdd|ost|obdfilter|llite|lov|lmv|lod|osd-\w+)\.\*\.", param.name):
         what = f'"{param.name}" reaches every file system of this MGS, not only {filesystem.name}'

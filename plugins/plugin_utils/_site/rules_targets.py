@@ -9,11 +9,12 @@ import re
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._resources.stable import stable_path
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_want import TargetWant
+from ansible_collections.lustre.core.plugins.module_utils._resources.zpool_want import PoolWant
 from ansible_collections.lustre.core.plugins.plugin_utils._site import ranges
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.inventory import fs_group
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import did_you_mean, listed
-from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem, Target
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem, Pool, Target
 
 RULES = (
     Rule(
@@ -292,8 +293,20 @@ def values(context: Context) -> None:
         }
         try:
             TargetWant.from_options(options, target.path)
+            if target.pool is not None:
+                PoolWant.from_options(_pool_options(target.pool), target.pool.path)
         except BadValue as error:
             context.add(error.path, error.problem, error.remedy, "target-value")
+
+
+def _pool_options(pool: Pool) -> dict[str, object]:
+    return {
+        "name": pool.name,
+        "vdevs": [{"type": vdev.type, "devices": list(vdev.devices)} for vdev in pool.vdevs],
+        "properties": pool.properties,
+        "filesystem_properties": pool.filesystem_properties,
+        "create": bool(pool.vdevs),
+    }
 
 
 CHECKS: tuple[Checker, ...] = (

@@ -27,6 +27,8 @@ NET = Text(hint="an LNet network such as tcp, tcp1 or o2ib0")
 NID = Text(hint="a NID such as 10.0.0.1@tcp")
 VALUE = Text(numbers=True, hint="a string or a number")
 SETTINGS = MapOf(VALUE)
+#: ZFS and YAML both have on and off, and YAML reads them as booleans.
+SWITCHES = MapOf(Text(numbers=True, switches=True, hint="a string, a number, or on or off"))
 
 ZPOOL = Shape(
     "a zpool",
@@ -38,10 +40,7 @@ ZPOOL = Shape(
                     "a vdev",
                     {
                         "type": Key(
-                            Text(
-                                pattern=r"stripe|mirror|raidz[123]?|draid[123]?(:\w+)*|special( mirror)?|log( mirror)?|cache|spare",
-                                hint="stripe, mirror, raidz1 to raidz3, draid with its layout, special, log, cache or spare",
-                            ),
+                            Text(hint="stripe, mirror, raidz2, draid2:8d:1s, special, log mirror or the like"),
                             "Kind of vdev, as zpool(8) names it.",
                             "stripe",
                         ),
@@ -52,8 +51,8 @@ ZPOOL = Shape(
             "The vdevs to create the pool from. Without any, the pool must exist.",
             [],
         ),
-        "properties": Key(SETTINGS, "Pool properties (`-o`), such as `ashift: 12`.", {}),
-        "filesystem_properties": Key(SETTINGS, "Properties of the pool's root dataset (`-O`).", {}),
+        "properties": Key(SWITCHES, "Pool properties (`-o`), such as `ashift: 12`.", {}),
+        "filesystem_properties": Key(SWITCHES, "Properties of the pool's root dataset (`-O`).", {}),
     },
     doc="A pool is created only on devices proven blank, with `multihost=on` and `cachefile=none`, and only with `format: true`.",
 )

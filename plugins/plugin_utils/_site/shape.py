@@ -30,12 +30,16 @@ _JINJA = re.compile(r"\{\{|\{%")
 
 @dataclass(frozen=True)
 class Text:
-    """A string; ``pattern`` must match all of it, ``hint`` says in words what it asks for."""
+    """A string; ``pattern`` must match all of it, ``hint`` says in words what it asks for.
+
+    ``numbers``: a number stands for its text; ``switches``: a boolean stands for on or off.
+    """
 
     pattern: str = ""
     hint: str = ""
     choices: tuple[str, ...] = ()
     numbers: bool = False
+    switches: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,8 @@ def _scalar(kind: Text | Number | YesNo | Index, value: Any, path: str, findings
 def _text(kind: Text, value: Any, path: str, findings: Findings) -> Any:
     if kind.numbers and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(plain(value))
+    if kind.switches and isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, bool):
         fix = "YAML reads yes, no, on, off, true and false as booleans: put the word in quotes, or write 1 or 0."
         return _wrong(kind, value, path, findings, fix)

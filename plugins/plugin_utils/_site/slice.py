@@ -11,20 +11,12 @@ Only what becomes part of the slice is checked: the whole is checked once per ru
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.plugin_utils._site import ranges, schema
-from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts, interfaces_of, networks_of, nids_of
+from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
-from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
-    ClientMount,
-    Lnet,
-    Mgs,
-    Network,
-    Param,
-    Target,
-)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import ClientMount, Mgs, Param, Pool, Target
 from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
     FILESYSTEMS,
     Head,
@@ -34,8 +26,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
     build_targets,
     parse_lnet,
 )
-from ansible_collections.lustre.core.plugins.plugin_utils._site.routing import Topology
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, check, plain
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
 
 #: Order of roles, and of mounts: what others depend on comes first.
 ROLES = ("mgs", "mds", "oss", "router", "client")
@@ -100,40 +92,17 @@ class Slicer:
         self.host, self.hosts, self.findings = host, hosts, findings
         self._consent = consent or {}
         self.raw = list(_entries(filesystems))
-        self.lnet = parse_lnet(lnet, findings)
-        self._nids: dict[str, tuple[str, ...]] = {}
+        self.lnet = LnetSlice(parse_lnet(lnet, findings), host, hosts, findings)
         self._mgs: dict[str, Mgs | None] = {}
-        self.topology = Topology({router: self.nids(router) for router in self._routers()})
-        self.nets = self._local_nets()
-
-    # What is known about hosts
-
-    def nids(self, host: str) -> tuple[str, ...]:
-        if host not in self._nids:
-            try:
-                self._nids[host] = tuple(nids_of(self.hosts, self.lnet, host))
-            except ValueError as error:
-                self.findings.add(f"host {host}", str(error), "Correct lustre_nids of this host.", "bad-nid")
-                self._nids[host] = ()
-        return self._nids[host]
-
-    def needed_nids(self, host: str, path: str) -> list[str]:
-        """NIDs of a server: without them nothing can be formatted or mounted."""
-        found = self.nids(host)
-        if not found:
-            fix = "Give it lustre_nids, or an address in ansible_host and a place in exactly one network of lustre_lnet.networks."
-            self.findings.add(path, f"the NIDs of {host} are not known", fix, "no-nid")
-        return list(found)
-
-    def _routers(self) -> list[str]:
-        names: dict[str, None] = {}
-        for name in self.lnet.routers:
-            names.update(dict.fromkeys(sorted(self.hosts.members(name)) if self.hosts.is_group(name) else [name]))
-        return list(names)
-
-    def _local_nets(self) -> list[str]:
-        named = [network.net for network in networks_of(self.hosts, self.lnet, self.host)]
-        return list(dict.fromkeys(named + [nid_net(nid) for nid in self.nids(self.host)]))
+        self.targets: list[dict[str, Any]] = []
+        self.mounts: list[tuple[int, dict[str, Any]]] = []
+        self.params: list[dict[str, Any]] = []
+        self.purge: list[str] = []
+        self.pools: dict[str, dict[str, Any]] = {}
+        self.roles: set[str] = {"router"} if host in self.lnet.routers else set()
+        self.members: list[str] = []
+        self.backends: set[str] = set()
+        self.peers: dict[str, None] = {}
 
     def consent(self, key: str) -> set[str]:
         """Names of the objects that a consent is for."""
@@ -145,15 +114,6 @@ class Slicer:
     # File systems
 
     def state(self, full: bool = False) -> dict[str, Any]:
-        self.targets: list[dict[str, Any]] = []
-        self.mounts: list[tuple[int, dict[str, Any]]] = []
-        self.params: list[dict[str, Any]] = []
-        self.purge: list[str] = []
-        self.pools: dict[str, dict[str, Any]] = {}
-        self.roles: set[str] = {"router"} if self.host in self._routers() else set()
-        self.members: list[str] = []
-        self.backends: set[str] = set()
-        self.peers: dict[str, None] = {}
         for position, (number, raw) in enumerate(self.raw):
             self._filesystem(position, f"{FILESYSTEMS}[{number}]", raw, full)
         return self._assembled()
@@ -257,7 +217,7 @@ class Slicer:
     def _nodes(self, mgs: Mgs) -> list[list[str]]:
         if mgs.nids:
             return [list(node) for node in mgs.nids]
-        return [self.needed_nids(server, f"{mgs.path}.servers") for server in mgs.servers]
+        return [self.lnet.needed_nids(server, f"{mgs.path}.servers") for server in mgs.servers]
 
     def _add_target(self, target: Target, mgs: Mgs) -> None:
         own_mgs = target.kind == "mgt" or target.mgs
@@ -270,8 +230,8 @@ class Slicer:
         self.peers.update(dict.fromkeys(target.servers))
         if primary:
             self.targets.append(self._target(target, fsname, nodes))
-        if target.pool is not None:
-            self._add_pool(target, primary)
+            if target.backend == "zfs":
+                self._add_pool(target)
         self._add_mount(
             (("mgt", "mdt", "ost").index(target.kind), target.index or 0),
             {
@@ -300,7 +260,7 @@ class Slicer:
             "backend": target.backend,
             "device": target.device,
             "mgs_nids": nodes,
-            "service_nids": [self.needed_nids(server, f"{target.path}.servers") for server in target.servers]
+            "service_nids": [self.lnet.needed_nids(server, f"{target.path}.servers") for server in target.servers]
             if several
             else [],
             "networks": list(target.networks),
@@ -311,10 +271,9 @@ class Slicer:
             "tune": target.tune,
         }
 
-    def _add_pool(self, target: Target, primary: bool) -> None:
-        pool = target.pool
-        if pool is None:
-            return
+    def _add_pool(self, target: Target) -> None:
+        """The pool under a ZFS target of this host, in the options of ``lustre.core.zpool``; without vdevs it must exist."""
+        pool = target.pool or Pool(target.path, target.device.partition("/")[0], (), {}, {})
         known = self.pools.setdefault(
             pool.name,
             {
@@ -322,18 +281,16 @@ class Slicer:
                 "vdevs": [],
                 "properties": {},
                 "filesystem_properties": {},
-                "format": False,
-                "primary": primary,
-                "servers": list(target.servers),
-                "targets": [],
+                "create": False,
+                # A cluster manager imports its pools itself, where it wants them.
+                "import": target.managed_by == "site",
             },
         )
         if pool.vdevs:
             known["vdevs"] = [{"type": vdev.type, "devices": list(vdev.devices)} for vdev in pool.vdevs]
-            known["format"] = target.format
+            known["create"] = target.format
         known["properties"].update(pool.properties)
         known["filesystem_properties"].update(pool.filesystem_properties)
-        known["targets"].append(target.label)
 
     def _add_client(self, mount: ClientMount, head: Head, mgs: Mgs) -> None:
         self.roles.add("client")
@@ -342,7 +299,7 @@ class Slicer:
             "kind": "client",
             "path": mount.mount_path,
             "fsname": head.name,
-            "mgs_nids": [node for node in map(self._reachable, self._nodes(mgs)) if node],
+            "mgs_nids": [node for node in map(self.lnet.reachable, self._nodes(mgs)) if node],
             "subdir": mount.subdir,
             "options": options,
             "state": mount.state,
@@ -356,13 +313,6 @@ class Slicer:
         wanted["remount"] = wanted["path"] in self.consent("remount")
         wanted["unmount"] = wanted["path"] in self.consent("unmount")
         self.mounts.append((order[0] * 100000 + order[1], wanted))
-
-    def _reachable(self, nids: Iterable[str]) -> list[str]:
-        """The NIDs of a node that this host can use, those on its own networks first; all of them when none is."""
-        known = list(nids)
-        local = [nid for nid in known if nid_net(nid) in self.nets]
-        routed = [nid for nid in known if nid_net(nid) in self._routed() and nid not in local]
-        return local + routed or known
 
     def _mgs_params(self, head: Head, raw: Mapping[str, Any]) -> None:
         for param in self._params_of(head, raw):
@@ -383,99 +333,6 @@ class Slicer:
         clean = check(schema.FILESYSTEM.keys["params"].type, raw["params"], path, self.findings)
         return () if clean is UNUSABLE else build_params(clean, path)
 
-    # LNet
-
-    def _hops(self) -> list[dict[str, Any]]:
-        if self.lnet.routes is not None:
-            return [
-                _without_none(
-                    {"net": route.net, "gateway": route.gateway, "hop": route.hop, "priority": route.priority}
-                )
-                for route in self.lnet.routes
-                if self.hosts.named(self.host, route.hosts) and route.net not in self.nets
-            ]
-        wanted = {network.net for network in self.lnet.networks} | self.topology.nets
-        return [
-            {"net": route.net, "gateway": route.gateway, **({"hop": route.hop} if route.hop > 1 else {})}
-            for route in self.topology.routes(self.host, self.nets, wanted)
-        ]
-
-    def _routed(self) -> set[str]:
-        return {route["net"] for route in self._routes_once()}
-
-    def _routes_once(self) -> list[dict[str, Any]]:
-        if not hasattr(self, "_routes"):
-            self._routes = self._hops()
-        return self._routes
-
-    def _networks(self) -> list[dict[str, Any]]:
-        try:
-            own = interfaces_of(self.hosts, self.host)
-        except ValueError as error:
-            self.findings.add(
-                f"host {self.host}", str(error), "Correct lustre_interfaces of this host.", "bad-interfaces"
-            )
-            own = {}
-        described: dict[str, Network] = {}
-        for network in networks_of(self.hosts, self.lnet, self.host):
-            described.setdefault(network.net, network)
-        return [self._network(net, described.get(net), own.get(net)) for net in dict.fromkeys([*self.nets, *own])]
-
-    def _network(self, net: str, network: Network | None, own: list[str] | None) -> dict[str, Any]:
-        interfaces = own or (list(network.interfaces) if network else [])
-        if not interfaces:
-            fix = f"Give interfaces to the network in lustre_lnet.networks, or lustre_interfaces: {{{net}: [...]}} to the host."
-            self.findings.add(
-                f"host {self.host}", f"its interface on the network {net} is not known", fix, "no-interface"
-            )
-        wanted: dict[str, Any] = {"net": net, "interfaces": interfaces}
-        if network is not None:
-            optional = {"tunables": network.tunables, "lnd_tunables": network.lnd_tunables, "cpts": list(network.cpts)}
-            wanted.update({key: value for key, value in optional.items() if value})
-        return wanted
-
-    def _lnet_state(self) -> dict[str, Any]:
-        lnet: Lnet = self.lnet
-        wanted: dict[str, Any] = {
-            "networks": self._networks(),
-            "nids": list(self.nids(self.host)),
-            "routes": self._routes_once(),
-            "purge": list(lnet.purge),
-            "remove_networks": sorted(self.consent("remove_networks")),
-        }
-        if "router" in self.roles:
-            wanted["routing"] = {"enabled": True, **lnet.routing}
-        if lnet.discovery is not None:
-            wanted["discovery"] = lnet.discovery
-        optional = {
-            "global": lnet.settings,
-            "module_options": lnet.module_options,
-            "peers": [
-                {key: peer[key] for key in ("primary", "nids", "multi_rail")} for peer in lnet.peers if self._mine(peer)
-            ],
-            "udsp": [
-                _without_none({key: rule[key] for key in ("src", "dst", "rte", "priority")})
-                for rule in lnet.udsp
-                if self._mine(rule)
-            ],
-        }
-        wanted.update({key: value for key, value in optional.items() if value})
-        return wanted
-
-    def _mine(self, entry: Mapping[str, Any]) -> bool:
-        return self.hosts.named(self.host, entry["hosts"])
-
-    def _expected(self) -> dict[str, list[str]]:
-        """NIDs of other hosts that must answer this one, and that must not (on networks it is not to reach)."""
-        reach = set(self.nets) | self._routed()
-        others = [host for host in dict.fromkeys([*self.peers, *self._routers()]) if host != self.host]
-        known = [nid for host in others for nid in self.nids(host)]
-        outside = [nid for number in range(len(self.raw)) for nid in self._external(number)]
-        found: dict[str, list[str]] = {"reachable": [], "unreachable": []}
-        for nid in dict.fromkeys(known + outside):
-            found["reachable" if nid_net(nid) in reach else "unreachable"].append(nid)
-        return found
-
     def _external(self, position: int) -> list[str]:
         mgs = self._mgs_of(position)
         mine = mgs is not None and mgs.nids and self._head("", self.raw[position][1]).name in self.members
@@ -483,8 +340,9 @@ class Slicer:
 
     def _assembled(self) -> dict[str, Any]:
         self.mounts.sort(key=lambda pair: pair[0])
+        outside = [nid for number in range(len(self.raw)) for nid in self._external(number)]
         return {
-            "lnet": self._lnet_state(),
+            "lnet": self.lnet.state(self.consent("remove_networks")),
             "targets": sorted(self.targets, key=lambda t: (("mgt", "mdt", "ost").index(t["kind"]), t["index"] or 0)),
             "mounts": [wanted for _order, wanted in self.mounts],
             "params": self.params,
@@ -494,12 +352,8 @@ class Slicer:
             "filesystems": self.members,
             "backends": sorted(self.backends),
             "zpools": list(self.pools.values()),
-            "expected": self._expected(),
+            "expected": self.lnet.expected([*self.peers, *self.lnet.routers], outside),
         }
-
-
-def _without_none(items: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in items.items() if value is not None}
 
 
 def _param(param: Param, fsname: str) -> dict[str, Any]:
@@ -511,4 +365,4 @@ def _param(param: Param, fsname: str) -> dict[str, Any]:
         "allow_unknown": param.allow_unknown,
         "fsname": fsname,
     }
-    return _without_none(wanted)
+    return without_none(wanted)
