@@ -1,0 +1,245 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Builds the Debian packages of the simulated Lustre, under the real names, and a repository of them.
+
+The packages carry the real names and conflicts (servers and clients cannot be installed together, modules belong to
+one kernel), so that the packages role meets what it meets on real nodes. ``e2fsprogs`` is Debian's own, fetched from
+the machine's configured sources and repacked with a ``mke2fs`` that accepts Lustre's features.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SIM = HERE.parent / "lustre_sim"
+VERSION = "2.17.0-1"
+E2FSPROGS = "1.47.3-wc1"
+ORIGIN = "Lustre rehearsal"
+LIB = "usr/lib/lustre-sim/lustre_sim"
+
+#: tool → where the package puts it; (diverted) tools replace one of the host's own
+COMMON_TOOLS = {
+    "lctl": "usr/sbin/lctl",
+    "lfs": "usr/bin/lfs",
+    "lnetctl": "usr/sbin/lnetctl",
+    "lustre_rmmod": "usr/sbin/lustre_rmmod",
+    "mount.lustre": "sbin/mount.lustre",
+    "lustre-simd": "usr/sbin/lustre-simd",
+}
+SERVER_TOOLS = {
+    "mkfs.lustre": "usr/sbin/mkfs.lustre",
+    "tunefs.lustre": "usr/sbin/tunefs.lustre",
+    "l_getidentity": "usr/sbin/l_getidentity",
+}
+DIVERTED = {"modprobe": ["sbin/modprobe"], "modinfo": ["sbin/modinfo"], "lsmod": ["sbin/lsmod", "bin/lsmod"]}
+
+
+class BuildError(Exception):
+    """Something outside of us is missing; the text says what."""
+
+
+def repository(cache: Path) -> Path:
+    """The folder of an up-to-date repository below ``cache``; built when the simulation changed."""
+    cache.mkdir(parents=True, exist_ok=True)
+    kernel = os.uname().release
+    folder = cache / f"lustre-{_digest(kernel)}"
+    with open(cache / ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "Packages.gz").exists():
+            with tempfile.TemporaryDirectory(dir=cache, prefix=".building-") as work:
+                build_all(Path(work), Path(work) / "out", kernel)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(Path(work) / "out", folder)
+            _forget_old(cache, folder)
+    return folder
+
+
+def _digest(kernel: str) -> str:
+    digest = hashlib.sha256(kernel.encode())
+    for path in sorted([*_files(SIM), *_files(HERE)]):
+        digest.update(str(path.relative_to(HERE.parent)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
+            yield path
+
+
+def _forget_old(cache: Path, keep: Path) -> None:
+    """All but the newest three: a running demo may still show an older one to its hosts."""
+    old = sorted((p for p in cache.glob("lustre-*") if p != keep), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in old[2:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def build_all(work: Path, out: Path, kernel: str) -> None:
+    out.mkdir(parents=True)
+    for kind, other in (("server", "client"), ("client", "server")):
+        tools = {**COMMON_TOOLS, **(SERVER_TOOLS if kind == "server" else {})}
+        _utils(work / f"{kind}-utils", out, kind, other, tools)
+        _modules(work / f"{kind}-modules", out, kind, other, kernel)
+    _e2fsprogs(work / "e2fsprogs", out)
+    _index(out)
+
+
+def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str]) -> None:
+    """Tools, the daemon that plays the kernel, the unit and the configuration file of LNet."""
+    target = tree / LIB
+    shutil.copytree(SIM, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.md", "*.pyc"))
+    for tool, place in tools.items():
+        _link_tool(tree, place, tool)
+    for tool, places in DIVERTED.items():
+        for place in places:
+            _link_tool(tree, place, tool)
+    _put(tree, "lib/systemd/system/lnet.service", (HERE / "files/lnet.service").read_bytes())
+    _put(tree, "lib/systemd/system/lustre-simd.service", (SIM / "systemd/lustre-simd.service").read_bytes())
+    _put(tree, "etc/lnet.conf", (HERE / "files/lnet.conf").read_bytes())
+    _put(tree, "DEBIAN/conffiles", b"/etc/lnet.conf\n")
+    name = f"lustre-{kind}-utils"
+    _put(tree, "DEBIAN/preinst", _diversions(name, add=True), 0o755)
+    _put(tree, "DEBIAN/postrm", _diversions(name, add=False), 0o755)
+    _put(tree, "DEBIAN/postinst", b"#!/bin/sh\nset -e\nsystemctl daemon-reload >/dev/null 2>&1 || true\n", 0o755)
+    against = f"lustre-{other}-utils"
+    fields = {
+        "Depends": "python3, kmod, bindfs, fuse3, e2fsprogs",
+        "Conflicts": against,
+        "Replaces": against,
+        "Provides": "lustre-utils",
+        "Description": f"Lustre {kind} tools (simulated, for rehearsals)",
+    }
+    _pack(tree, out, name, VERSION, fields)
+
+
+def _link_tool(tree: Path, place: str, tool: str) -> None:
+    path = tree / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(f"/{LIB}/bin/{tool}")
+    launcher = tree / LIB / "bin" / tool
+    if not launcher.is_symlink():
+        launcher.symlink_to("launch")
+
+
+def _diversions(package: str, add: bool) -> bytes:
+    """dpkg-divert for the host's own programs that the simulation stands in front of."""
+    when = '[ "$1" = install ] || [ "$1" = upgrade ]' if add else '[ "$1" = remove ] || [ "$1" = abort-install ]'
+    verb = "--add" if add else "--remove"
+    lines = [
+        f"  dpkg-divert --package {package} {verb} --rename --divert /{place}.real /{place}"
+        for places in DIVERTED.values()
+        for place in places
+    ]
+    return "\n".join(["#!/bin/sh", "set -e", f"if {when}; then", *lines, "fi", ""]).encode()
+
+
+def _modules(tree: Path, out: Path, kind: str, other: str, kernel: str) -> None:
+    """A marker per module: the simulated modinfo and modprobe look for them under the running kernel."""
+    for module in (
+        "libcfs",
+        "lnet",
+        "ksocklnd",
+        "ptlrpc",
+        "lustre",
+        *(("mdt", "ofd", "mgs") if kind == "server" else ()),
+    ):
+        _put(
+            tree, f"lib/modules/{kernel}/updates/kernel/fs/lustre/{module}.ko", f"simulated module {module}\n".encode()
+        )
+    fields = {
+        "Provides": f"lustre-{kind}-modules",
+        "Conflicts": f"lustre-{other}-modules-{kernel}",
+        "Replaces": f"lustre-{other}-modules-{kernel}",
+        "Recommends": f"lustre-{kind}-utils",
+        "Description": f"Lustre {kind} kernel modules for {kernel} (simulated, for rehearsals)",
+    }
+    _pack(tree, out, f"lustre-{kind}-modules-{kernel}", VERSION, fields)
+
+
+def _e2fsprogs(tree: Path, out: Path) -> None:
+    """Debian's e2fsprogs under a Lustre-aware version, its mke2fs behind the one of ``files/``."""
+    tree.mkdir()
+    fetched = _run(["apt-get", "-qq", "download", "e2fsprogs"], cwd=tree)
+    debs = list(tree.glob("e2fsprogs_*.deb"))
+    if fetched.returncode != 0 or not debs:
+        raise BuildError(
+            "apt-get could not download the package e2fsprogs, which the rehearsal's Lustre-aware e2fsprogs is made from. "
+            f"Run `apt-get update` and look at the apt sources. It said: {fetched.stderr.strip()[-400:]}"
+        )
+    unpacked = tree / "unpacked"
+    _checked(["dpkg-deb", "-R", str(debs[0]), str(unpacked)])
+    real = next(path for path in (unpacked / "sbin/mke2fs", unpacked / "usr/sbin/mke2fs") if path.exists())
+    os.rename(real, real.with_name("mke2fs.real"))
+    shutil.copy2(HERE / "files/mke2fs", real)
+    for name in ("mkfs.ext2", "mkfs.ext3", "mkfs.ext4"):
+        link = real.with_name(name)
+        link.unlink(missing_ok=True)
+        link.symlink_to("mke2fs.real")
+    control = unpacked / "DEBIAN/control"
+    lines = [
+        f"Version: {E2FSPROGS}" if line.startswith("Version:") else line for line in control.read_text().splitlines()
+    ]
+    control.write_text("\n".join(lines) + "\n")
+    (unpacked / "DEBIAN/md5sums").unlink(missing_ok=True)
+    _checked(
+        ["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(unpacked), str(out / f"e2fsprogs_{E2FSPROGS}_amd64.deb")]
+    )
+
+
+def _put(tree: Path, place: str, content: bytes, mode: int = 0o644) -> None:
+    path = tree / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+def _pack(tree: Path, out: Path, name: str, version: str, fields: Mapping[str, str]) -> None:
+    control = {
+        "Package": name,
+        "Version": version,
+        "Architecture": "all",
+        "Maintainer": "lustre.core contributors <lustre-core@localhost>",
+        "Section": "admin",
+        "Priority": "optional",
+        **fields,
+    }
+    _put(tree, "DEBIAN/control", "".join(f"{key}: {value}\n" for key, value in control.items()).encode())
+    _checked(["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(tree), str(out / f"{name}_{version}_all.deb")])
+
+
+def _index(out: Path) -> None:
+    """``Packages`` and ``Release`` of a flat repository (``deb [trusted=yes] file:DIR ./``)."""
+    stanzas = []
+    for deb in sorted(out.glob("*.deb")):
+        data = deb.read_bytes()
+        control = _checked(["dpkg-deb", "-f", str(deb)]).strip()
+        digest = hashlib.sha256(data).hexdigest()
+        stanzas.append(f"{control}\nFilename: ./{deb.name}\nSize: {len(data)}\nSHA256: {digest}\n")
+    text = "\n".join(stanzas).encode()
+    (out / "Packages").write_bytes(text)
+    packed = gzip.compress(text, mtime=0)
+    sums = [("Packages", text), ("Packages.gz", packed)]
+    lines = [f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}" for name, data in sums]
+    release = [f"Origin: {ORIGIN}", f"Label: {ORIGIN}", "Suite: ./", "Architectures: amd64 all", "SHA256:", *lines, ""]
+    (out / "Release").write_text("\n".join(release))
+    (out / "Packages.gz").write_bytes(packed)  # last: its presence says that the repository is whole
+
+
+def _run(words: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def _checked(words: list[str]) -> str:
+    done = _run(words)
+    if done.returncode != 0:
+        raise BuildError(f"`{' '.join(words)}` failed with exit code {done.returncode}: {done.stderr.strip()[-400:]}")
+    return done.stdout
