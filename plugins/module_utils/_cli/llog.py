@@ -110,6 +110,12 @@ def stored_params(records: list[Record]) -> dict[str, Record]:
     return {record.fields.get("parameter", ""): record for record in records if record.event == "set_param"}
 
 
+def target_of(label: str) -> TargetRecord | None:
+    """``fs1-OST000a`` (or its UUID) → what it says; None when it is no target of a file system."""
+    match = _TARGET.match(label)
+    return TargetRecord(_label(match), match["fs"], match["kind"].lower(), int(match["index"], 16)) if match else None
+
+
 def targets(records: list[Record]) -> list[TargetRecord]:
     """Targets that a ``FSNAME-client`` log introduces, in the log's order."""
     nids_of: dict[str, list[str]] = {}
@@ -122,9 +128,8 @@ def targets(records: list[Record]) -> list[TargetRecord]:
             if nid and nid not in known:
                 known.append(nid)
         elif record.event == "setup":
-            match = _TARGET.match(fields.get("UUID", ""))
-            if match:
-                found = TargetRecord(_label(match), match["fs"], match["kind"].lower(), int(match["index"], 16))
+            found = target_of(fields.get("UUID", ""))
+            if found:
                 by_device[fields.get("device", "")] = found
                 _add_node(found, nids_of, fields.get("node", ""))
         elif record.event == "add_conn" and fields.get("device", "") in by_device:

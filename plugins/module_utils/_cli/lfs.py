@@ -1,0 +1,74 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""``lfs``: how full a mounted file system is, as its clients see it.
+
+``lfs df`` shows only the targets that answer, with exit code 0 (observed on 2.17.0): a
+target that is missing in it is one that is down.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._run import Runner
+
+_ROW = re.compile(
+    r"(?P<uuid>\S+?)(?:_UUID)? +(?P<total>\d+) +(?P<used>\d+) +(?P<free>\d+) +(?P<share>\d+%|-) "
+    r"(?P<path>/.*?)(?:\[(?P<kind>MDT|OST):(?P<index>\d+)(?P<flags>[^\]]*)\])?$"
+)
+_SUMMARY = re.compile(r"filesystem_summary: +(\d+) +(\d+) +(\d+) +\S+ (/.*)$")
+_INACTIVE = re.compile(r"(?P<uuid>\S+?)(?:_UUID)? *: (?P<why>.+)$")
+
+
+@dataclass(frozen=True)
+class TargetUsage:
+    """One target of a mounted file system; sizes in KiB."""
+
+    label: str
+    total_kb: int
+    used_kb: int
+    available_kb: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A mounted file system: its targets that answer, those that do not with the reason, and the sum over its OSTs."""
+
+    path: str
+    targets: tuple[TargetUsage, ...]
+    inactive: dict[str, str]
+    total_kb: int
+    used_kb: int
+    available_kb: int
+
+
+def parse_df(text: str) -> Usage:
+    """``lfs df PATH``."""
+    rows, inactive = [], {}
+    total: tuple[int, int, int, str] | None = None
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("UUID "):
+            continue
+        summary, row, silent = _SUMMARY.match(line), _ROW.match(line), _INACTIVE.match(line)
+        if summary:
+            total = (int(summary[1]), int(summary[2]), int(summary[3]), summary[4])
+        elif row:
+            rows.append(TargetUsage(row["uuid"], int(row["total"]), int(row["used"]), int(row["free"])))
+        elif silent:
+            inactive[silent["uuid"]] = silent["why"].strip()
+        else:
+            raise UnknownOutput("lfs df", "the usage of a file system", line)
+    if total is None:
+        raise UnknownOutput("lfs df", "the usage of a file system (there is no summary)", text)
+    return Usage(total[3], tuple(rows), inactive, *total[:3])
+
+
+def df(run: Runner, path: str, timeout: float = 30.0) -> Usage:
+    """How full the file system mounted at ``path`` is; ToolTimeout when its MDT0000 does not answer."""
+    argv = ("lfs", "df", path)
+    rc, out, err = run(argv, None, timeout)
+    if rc != 0:
+        raise ToolError(f"see how full {path} is", argv, rc, out, err, code=rc)
+    return parse_df(out)
