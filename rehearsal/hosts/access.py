@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rehearsal.hosts import guest
+from rehearsal.hosts import guest, interrupt
 from rehearsal.hosts.errors import RehearsalError, run
 from rehearsal.hosts.layout import Layout, Site, write_atomically
 
@@ -112,6 +112,7 @@ def wait_for(site: Site, hosts: list[str], seconds: float) -> dict[str, str]:
     deadline = time.monotonic() + seconds
     with ThreadPoolExecutor(max_workers=min(len(hosts), 16)) as pool:
         answers = dict(zip(hosts, pool.map(lambda host: _wait_for_one(site, host, deadline), hosts), strict=True))
+    interrupt.check()
     silent = {host: answer for host, answer in answers.items() if answer.startswith("no answer")}
     if silent:
         details = "; ".join(f"{host}: {answer}" for host, answer in silent.items())
@@ -124,8 +125,8 @@ def wait_for(site: Site, hosts: list[str], seconds: float) -> dict[str, str]:
 
 def _wait_for_one(site: Site, host: str, deadline: float) -> str:
     last = "it was never asked"
-    while (left := deadline - time.monotonic()) > 0:
-        last = _banner(site.addresses[host], min(left, 3.0)) or _login(site, host, left)
+    while (left := deadline - time.monotonic()) > 0 and not interrupt.wished():
+        last = _banner(site.addresses[host], min(left, 3.0)) or _login(site, host, min(left, 15.0))
         if last.startswith("is "):
             return last.removeprefix("is ")
         time.sleep(0.1)
@@ -153,7 +154,7 @@ def _login(site: Site, host: str, timeout: float) -> str:
     ]
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=max(timeout, 1), check=False
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
         return "logged in, but the boot did not finish"

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
@@ -172,12 +173,24 @@ def _build(recipe: Recipe) -> None:
         (temporary / "recipe.json").write_text(recipe.text())
         os.rename(temporary, recipe.directory)
     except BaseException:
-        remove_tree(temporary)
+        _remove_while_written(temporary)
         raise
 
 
+def _remove_while_written(path: Path, seconds: float = 10.0) -> None:
+    """Remove the directory of a build that was just killed; its last processes may still be ending."""
+    deadline = time.monotonic() + seconds
+    while path.exists():
+        try:
+            remove_tree(path)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def _bootstrap(argv: list[str]) -> None:
-    parent = os.getpid()
+    parent = os.pidfd_open(os.getpid())
     process = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
@@ -189,6 +202,8 @@ def _bootstrap(argv: list[str]) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         raise
+    finally:
+        os.close(parent)
     if process.returncode != 0:
         tail = " / ".join(line for line in output.splitlines()[-8:] if line.strip())
         raise RehearsalError(

@@ -7,14 +7,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rehearsal.hosts import access, cgroups, control, doctor, guest, keeper, lifecycle
+from rehearsal.hosts import access, cgroups, control, doctor, guest, interrupt, keeper, lifecycle
 from rehearsal.hosts import spec as spec_module
 from rehearsal.hosts.errors import NotHere, RehearsalError
 from rehearsal.hosts.layout import Layout, Site, sites
@@ -105,7 +104,7 @@ def _status_of(layout: Layout) -> dict[str, Any]:
     site = Site.load(layout)
     running = control.alive(layout) is not None
     hosts = control.ask(layout, "status")["hosts"] if running else {}
-    unknown = {"state": "off", "boots": 0, "reason": "", "leader": None}
+    unknown = {"state": "off", "boots": 0, "reason": ""}
     return {
         "site": layout.site,
         "running": running,
@@ -122,10 +121,11 @@ def _exec(arguments: argparse.Namespace) -> int:
     command = ["/bin/bash", "-l"] if arguments.command == "shell" else arguments.words
     if not command:
         raise RehearsalError("Say what to run: rehearse exec HOST COMMAND [ARGUMENT ...].")
-    leader = control.ask(layout, "status")["hosts"][name]["leader"]
+    control.ask(layout, "status")  # says so when the whole site is not running
+    cgroups.ensure()
+    leader = guest.leader(layout.host(name))
     if leader is None:
         raise RehearsalError(f"{name} is not running. Start it with `rehearse start {name}`.")
-    cgroups.ensure()
     _become_guest(layout, name, guest.enter_argv(leader, command))
 
 
@@ -190,7 +190,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _gc(arguments: argparse.Namespace) -> int:
-    print("\n".join(f"removed {what}" for what in lifecycle.gc()) or "Nothing to remove.")
+    print("\n".join(f"removed {what}" for what in lifecycle.gc(arguments.prefix)) or "Nothing to remove.")
     return 0
 
 
@@ -263,7 +263,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("host")
     logs.add_argument("--lines", type=int, default=200)
     add("doctor", _doctor, "can this machine carry a rehearsal?", site=False)
-    add("gc", _gc, "remove what crashes left, and bases unused for 30 days", site=False)
+    collect = add("gc", _gc, "remove what crashes left, and bases unused for 30 days", site=False)
+    collect.add_argument("--prefix", default="", metavar="TEXT", help="only sites whose name begins so")
     left = add("leftovers", _leftovers, "list all of ours that is on this machine; exit code 1 if there is anything")
     left.add_argument("--prefix", default="", metavar="TEXT", help="only of sites whose name begins so")
     _source(add("spec", _make_spec, "print the spec that `up` would use", site=False))
@@ -275,14 +276,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _terminated(number: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command != "_keep":
-        signal.signal(signal.SIGTERM, _terminated)
+        interrupt.install()
     try:
         if os.geteuid() != 0 and arguments.command not in ("doctor", "spec"):
             doctor.check()

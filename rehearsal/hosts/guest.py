@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Iterable
 
-from rehearsal.hosts import kernel
+from rehearsal.hosts import cgroups, kernel
 from rehearsal.hosts.layout import HostLayout, Site
 from rehearsal.hosts.spec import Bind, Device, Host
 
@@ -101,20 +101,18 @@ def nspawn_environment() -> dict[str, str]:
     }
 
 
-def leader(nspawn: int) -> int | None:
-    """Process id, seen from the machine, of a host's first process; None while it has none yet."""
-    try:
-        children = Path(f"/proc/{nspawn}/task/{nspawn}/children").read_text().split()
-    except OSError:
-        return None
-    for child in children:
+def leader(place: HostLayout) -> int | None:
+    """Process id of a host's systemd, as the caller's process namespace numbers it; None while there is none."""
+    found = []
+    for pid in cgroups.processes(place.cgroup):
         try:
-            status = Path(f"/proc/{child}/status").read_text()
+            status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
-        if any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines()):
-            return int(child)
-    return None
+        numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+        if numbers[1:] and numbers[-1] == "1":
+            found.append((len(numbers), pid))
+    return min(found)[1] if found else None  # namespaces that are made inside the host lie deeper
 
 
 def enter_argv(leader_pid: int, command: list[str]) -> list[str]:

@@ -4,7 +4,8 @@
 
 It builds the site, boots the hosts, boots a host again when the guest asked for a reboot,
 answers on a unix socket, and takes everything down when it is told to (SIGTERM), when the
-process it was bound to ends, or when building fails.
+process it was bound to ends, or when building fails.  It is the first process of a process
+namespace: when it is killed, the kernel kills every process of every host with it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -49,21 +51,19 @@ class Running:
     recent: list[float] = field(default_factory=list)
 
     def public(self) -> dict[str, Any]:
-        leader = guest.leader(self.process.pid) if self.process else None
-        return {"state": self.state, "boots": self.boots, "reason": self.reason, "leader": leader}
+        return {"state": self.state, "boots": self.boots, "reason": self.reason}
 
 
 class Keeper:
     """Builds, supervises and removes one site."""
 
-    def __init__(self, site: Site, report: int, owner: int | None) -> None:
-        self.site, self.report, self.owner = site, report, owner
+    def __init__(self, site: Site, report: int, stop: Stop) -> None:
+        self.site, self.report, self.stop = site, report, stop
         self.hosts = {host.name: Running(host) for host in site.spec.hosts}
         self.loops: dict[str, devices.Attached] = {}
         self.fabric: Fabric | None = None
         self.selector = selectors.DefaultSelector()
         self.control: socket.socket | None = None
-        self.stopping = ""
 
     def say(self, event: str, **details: Any) -> None:
         """A line for the process that waits for us; it may be gone, which is its own affair."""
@@ -116,19 +116,12 @@ class Keeper:
         namespace = self.fabric.plug(running.host)
         nodes = [self.loops[device.name].node for device in self.site.spec.devices_of(running.host.name)]
         argv = guest.nspawn_argv(self.site, running.host, namespace, nodes)
-        keeper = os.getpid()
-
-        def enter() -> None:
-            cgroups.enter(place.cgroup)
-            kernel.die_with_parent(keeper)
-            signal.set_wakeup_fd(-1)
-
         with open(place.console, "ab") as console:
             console.write(f"--- {time.strftime('%F %T')} boot {running.boots + 1}\n".encode())
             console.flush()
             running.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, cwd="/",
-                env=guest.nspawn_environment(), preexec_fn=enter, start_new_session=True,
+                env=guest.nspawn_environment(), preexec_fn=partial(cgroups.enter, place.cgroup), start_new_session=True,
             )  # fmt: skip
         running.pidfd = os.pidfd_open(running.process.pid)
         self.selector.register(running.pidfd, selectors.EVENT_READ, running)
@@ -139,24 +132,14 @@ class Keeper:
     # supervising
 
     def serve(self) -> None:
-        while not self.stopping:
+        while not self.stop.reason:
             self._poll(None)
 
     def listen(self) -> None:
         """Open the control socket and watch for signals and for the end of our owner."""
-        receive, send = socket.socketpair()
-        receive.setblocking(False)
-        send.setblocking(False)
-        self._signals = (receive, send)
-        signal.set_wakeup_fd(send.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
-        self.selector.register(receive, selectors.EVENT_READ, receive)
-        if self.owner is not None:
-            try:
-                self.selector.register(os.pidfd_open(self.owner), selectors.EVENT_READ, "owner")
-            except ProcessLookupError:
-                self.stopping = "owner"
+        self.selector.register(self.stop.wakeup, selectors.EVENT_READ, self.stop)
+        if self.stop.owner >= 0:
+            self.selector.register(self.stop.owner, selectors.EVENT_READ, "owner")
         self.control = socket.socket(socket.AF_UNIX)
         path = self.site.layout.control_socket
         path.unlink(missing_ok=True)
@@ -165,21 +148,31 @@ class Keeper:
         self.control.listen(16)
         self.selector.register(self.control, selectors.EVENT_READ, self.control)
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        self.stopping = signal.Signals(number).name
-
     def _poll(self, timeout: float | None) -> None:
         for key, _ in self.selector.select(timeout):
             if isinstance(key.data, Running):
                 self._ended(key.data)
             elif key.data == "owner":
-                self.stopping = "owner"
+                self.stop.reason = "owner"
             elif key.data is self.control:
                 self._answer()
             else:
-                key.data.recv(64)
-        if self.stopping and timeout == 0:
-            raise RehearsalError(f"Building the site was interrupted ({self.stopping}).")
+                self.stop.wakeup.recv(64)
+        self._reap()
+        if self.stop.reason and timeout == 0:
+            raise RehearsalError(f"Building the site was interrupted ({self.stop.reason}).")
+
+    def _reap(self) -> None:
+        """Collect what was orphaned: we are the first process of our namespace.  nspawn's own end is left to ``_ended``."""
+        known = {running.process.pid for running in self.hosts.values() if running.process}
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in known:
+                return
+            os.waitpid(ended.si_pid, 0)
 
     def _forget_process(self, running: Running) -> int:
         if running.process is None:
@@ -246,7 +239,7 @@ class Keeper:
             return {"hosts": {name: running.public() for name, running in self.hosts.items()}}
         running = self.hosts[request["host"]]
         if wanted in ("reboot", "poweroff"):
-            leader = guest.leader(running.process.pid) if running.process else None
+            leader = guest.leader(self.site.layout.host(running.host.name))
             if leader is None:
                 raise RehearsalError(f"{running.host.name} is {running.state}; start it with `rehearse start`.")
             os.kill(leader, _REBOOT_SIGNAL if wanted == "reboot" else _POWEROFF_SIGNAL)
@@ -270,7 +263,7 @@ class Keeper:
             self._try(self.fabric.close)
         for attached in self.loops.values():
             self._try(partial(devices.detach, attached))
-        if self.stopping == "owner":
+        if self.stop.reason == "owner":
             self._try(partial(remove_tree, self.site.layout.top))
 
     def _try(self, action: Callable[[], None]) -> None:
@@ -285,16 +278,59 @@ def _raise_inotify_limit() -> None:
         _INOTIFY.write_text(str(_INOTIFY_WANTED))
 
 
+class Stop:
+    """Why the keeper is to end: a signal, or the end of the process that the site belongs to."""
+
+    def __init__(self, owner: int | None) -> None:
+        self.reason = ""
+        self.owner = -1  # pidfd
+        self.wakeup, self._send = socket.socketpair()
+        for end in (self.wakeup, self._send):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._send.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        if owner is not None:
+            try:
+                self.owner = os.pidfd_open(owner)
+            except ProcessLookupError:
+                self.reason = "owner"
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.reason = signal.Signals(number).name
+
+
 def main(site_name: str, report: int, owner: int | None) -> int:
-    """Body of the keeper process; ``report`` is where progress is written, as JSON lines."""
+    """Start the keeper in a process namespace of its own and wait for it; ``report`` takes its progress, as JSON lines."""
     layout = Layout(site_name)
-    with open(layout.keeper_lock, "w", encoding="ascii") as lock:  # held until we end: so others see us alive
+    with open(layout.keeper_lock, "w", encoding="ascii") as lock:  # held until both of us end: so others see us alive
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        identity = kernel.ProcessId.of(os.getpid())
-        write_atomically(layout.keeper_file, json.dumps(asdict(identity) if identity else {}))
+        stop = Stop(owner)  # before the fork: a first process ignores signals that it has no handler for
+        guard = os.pidfd_open(os.getpid())
+        kernel.unshare(kernel.CLONE_NEWPID)
+        child = os.fork()
+        if child == 0:
+            os._exit(_first_process(layout, report, stop, guard))
+        os.close(report)
+        identity = kernel.ProcessId.of(child)
+        if identity is not None:
+            write_atomically(layout.keeper_file, json.dumps(asdict(identity)))
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _first_process(layout: Layout, report: int, stop: Stop, guard: int) -> int:
+    code = 1
+    try:
+        kernel.die_with_parent(guard)
         kernel.private_mounts()
+        kernel.mount("proc", Path("/proc"), "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
         cgroups.ensure()
-        return _run(Keeper(Site.load(layout), report, owner))
+        code = _run(Keeper(Site.load(layout), report, stop))
+    except BaseException:
+        traceback.print_exc()  # nothing above us would: the keeper's log is where it is looked for
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
 
 
 def _run(keeper: Keeper) -> int:
@@ -310,4 +346,3 @@ def _run(keeper: Keeper) -> int:
         return 1
     finally:
         keeper.remove()
-        sys.stdout.flush()

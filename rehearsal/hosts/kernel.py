@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MS_REC, MS_SLAVE = 0x4000, 0x80000
@@ -56,9 +58,9 @@ def private_mounts() -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel send SIGKILL to this process when the thread that started it ends."""
+    """Have the kernel send SIGKILL to this process when its parent ends; ``parent`` is a pidfd that the parent opened."""
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:  # it ended before the request was made
+    if select.select([parent], [], [], 0)[0]:  # it ended before the request was made
         os._exit(1)
 
 

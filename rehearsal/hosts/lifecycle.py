@@ -24,13 +24,16 @@ _KEEP_UNUSED_BASES = 30 * _DAY
 
 
 @contextlib.contextmanager
-def locked(name: str) -> Iterator[None]:
-    """One at a time, between processes; freed by the kernel when the holder ends."""
+def locked(name: str, wait: bool = True) -> Iterator[None]:
+    """One at a time, between processes; freed by the kernel when the holder ends.
+
+    Without ``wait`` a lock that is held raises ``BlockingIOError``.
+    """
     state_root().mkdir(parents=True, exist_ok=True)
     path = state_root() / f".lock-{name}"
     while True:
         with open(path, "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             # the one before us may have removed the file that we waited for
             if _same(path, lock.fileno()):
                 try:
@@ -135,18 +138,10 @@ def _until_gone(site: str, seconds: float = 5.0) -> list[str]:
     return left
 
 
-def gc() -> list[str]:
+def gc(prefix: str = "") -> list[str]:
     """Remove sites whose keeper is gone, killed builds and bases unused for long; says what was removed."""
-    removed = []
-    for name in sites():
-        if not control.alive(Layout(name)):
-            down(Layout(name))
-            removed.append(f"site {name}")
     cgroups.ensure()
-    for directory in cgroups.existing():
-        for orphan in [child for child in directory.iterdir() if child.is_dir() and child.name not in sites()]:
-            down(Layout(orphan.name))
-            removed.append(f"cgroup {orphan.name}")
+    removed = [f"site {name}" for name in _known() if name.startswith(prefix) and _down_if_dead(Layout(name))]
     in_use = set()
     for name in sites():
         with contextlib.suppress(RehearsalError):
@@ -155,6 +150,17 @@ def gc() -> list[str]:
         base.discard(path)
         removed.append(str(path))
     return removed
+
+
+def _down_if_dead(layout: Layout) -> bool:
+    try:
+        with locked(layout.site, wait=False):
+            if control.alive(layout):
+                return False
+            _remove(layout)
+            return True
+    except BlockingIOError:  # it is being made or taken down just now
+        return False
 
 
 def leftovers(site: str = "", prefix: str = "") -> list[str]:

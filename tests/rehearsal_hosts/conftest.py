@@ -16,7 +16,9 @@ from rehearsal.hosts.layout import Layout, Site
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "live: makes real hosts on this machine (root, Debian or Ubuntu, about a minute)")
+    config.addinivalue_line(
+        "markers", "live: makes real hosts on this machine (root, Debian or Ubuntu, about a minute)"
+    )
 
 
 @pytest.fixture

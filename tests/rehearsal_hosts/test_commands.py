@@ -83,7 +83,9 @@ def test_the_cables_of_a_host(site: Site) -> None:
         "link set dev p1.1 master br1 up",
     ]
     assert all(command.endswith(" netns /proc/7/fd/9") for command in commands[::2])
-    assert commands == network.plug_commands(site, site.host("a2"), "/proc/7/fd/9"), "hardware addresses survive reboots"
+    assert commands == network.plug_commands(site, site.host("a2"), "/proc/7/fd/9"), (
+        "hardware addresses survive reboots"
+    )
 
 
 def test_the_addresses_of_a_host(site: Site) -> None:
@@ -177,7 +179,9 @@ def test_the_machines_mirror_is_used(text: str, expected: tuple[str, str]) -> No
 
 
 def test_the_base_is_built_in_namespaces_of_its_own() -> None:
-    argv = base.build_argv(base.Recipe.of(), Path("/c/root"), Path("/c/sources.list"), ['Acquire::http::Proxy "http://p:3"'])
+    argv = base.build_argv(
+        base.Recipe.of(), Path("/c/root"), Path("/c/sources.list"), ['Acquire::http::Proxy "http://p:3"']
+    )
     assert argv[:6] == ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     assert '--aptopt=Acquire::http::Proxy "http://p:3"' in argv
     assert argv[-3:] == ["bookworm", "/c/root", "/c/sources.list"]

@@ -33,7 +33,16 @@ def listed() -> dict[str, Any]:
 
 def test_hosts_networks_and_management(listed: dict[str, Any]) -> None:
     spec = inventory.spec_from_inventory(listed)
-    assert {host.name for host in spec.hosts} == {"mds1", "mds2", "oss1", "oss2", "router1", "client1", "client2", "client3"}
+    assert {host.name for host in spec.hosts} == {
+        "mds1",
+        "mds2",
+        "oss1",
+        "oss2",
+        "router1",
+        "client1",
+        "client2",
+        "client3",
+    }
     assert spec.networks == ("tcp", "tcp1")
     assert spec.management == "10.76.0.0/24"
     router = next(host for host in spec.hosts if host.name == "router1")
@@ -99,7 +108,9 @@ def test_a_wide_network_is_seen_as_such(listed: dict[str, Any]) -> None:
     listed["_meta"]["hostvars"]["client2"]["lustre_nids"] = ["10.78.1.42@tcp1"]
     listed["_meta"]["hostvars"]["router1"]["lustre_nids"] = ["10.77.0.30@tcp0", "10.78.1.30@tcp1"]
     spec = inventory.spec_from_inventory(listed)
-    prefixes = {a.split("/")[1] for host in spec.hosts for i in host.interfaces if i.network == "tcp" for a in i.addresses}
+    prefixes = {
+        a.split("/")[1] for host in spec.hosts for i in host.interfaces if i.network == "tcp" for a in i.addresses
+    }
     assert prefixes == {"21"}
 
 
