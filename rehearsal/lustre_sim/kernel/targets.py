@@ -295,7 +295,7 @@ def statfs(device: str) -> dict[str, int]:
         return dict.fromkeys(("kbytestotal", "kbytesfree", "kbytesavail", "filestotal", "filesfree"), 0)
     per = block.block_size // 1024
     total = max(0, (block.blocks - block.overhead) * per - _RESERVED_KB)
-    free = min(total, block.blocks_free * per)
+    free = max(0, min(total, block.blocks_free * per - _RESERVED_KB))
     return {
         "kbytestotal": total, "kbytesfree": free, "kbytesavail": max(0, free - block.blocks_reserved * per),
         "filestotal": block.inodes, "filesfree": block.inodes_free,
