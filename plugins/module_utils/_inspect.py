@@ -37,8 +37,8 @@ _TARGET_NAMES = (
     "health_check", "mgs.MGS.filesystems", "mgs.MGS.num_exports",
     "mdt.*.recovery_status", "obdfilter.*.recovery_status", "mdt.*.num_exports", "obdfilter.*.num_exports",
     "osd-*.*.kbytestotal", "osd-*.*.kbytesfree", "osd-*.*.kbytesavail", "osd-*.*.filestotal", "osd-*.*.filesfree",
-    "osd-*.*.mntdev", "mgs.MGS.osd.mntdev",
 )
+_DEVICE_NAMES = ("osd-*.*.mntdev", "mgs.MGS.osd.mntdev")
 _IMPORT_NAMES = ("mgc.*.import", "mdc.*.import", "osc.*.import", "osp.*.import")
 _IMPORT = re.compile(r"(?P<type>mgc|mdc|osc|osp)\.(?P<name>.+)\.import\Z")
 _OSD = re.compile(r"osd-(?P<backend>[a-z]+)\.(?P<label>[^.]+)\.mntdev\Z")
@@ -70,30 +70,26 @@ class Inspector:
         """All sections that were asked for, and what could not be found out."""
         answer, devices = self._lctl()
         table = self._tried(lambda: mounts.parse_mounts(self.read(mounts.TABLE)), ())
+        targets = targets_of(devices, table, answer.values)
+        mounted = mounts_of(table, {str(target["path"]): str(target["label"]) for target in targets})
         found: dict[str, Any] = {"hostname": self.hostname, "kernel": self.kernel, "os": os_release(self.read("/etc/os-release"))}
-        if "release" in self.gather:
-            found["lustre"] = self._release(answer)
-        if "lnet" in self.gather:
-            found["lnet"] = self._lnet()
-        if "devices" in self.gather:
-            found["devices"] = [asdict(device) for device in devices]
-        if "targets" in self.gather:
-            found["health"] = answer.values.get("health_check", "")
-            found["mgs"] = mgs_of(answer.values)
-            found["targets"] = targets_of(devices, table, answer.values)
-        if "imports" in self.gather:
-            found["imports"] = imports_of(answer.values)
-        if "mounts" in self.gather:
-            found["mounts"] = mounts_of(table)
-        if "usage" in self.gather:
-            clients = [entry["path"] for entry in mounts_of(table) if entry["kind"] == "client"]
-            found["usage"] = [usage for usage in (self._usage(path) for path in clients) if usage]
-        if "packages" in self.gather:
-            found["packages"] = self._packages()
+        ask: dict[str, Callable[[], dict[str, Any]]] = {
+            "release": lambda: {"lustre": self._release(answer)},
+            "lnet": lambda: {"lnet": self._lnet()},
+            "devices": lambda: {"devices": [asdict(device) for device in devices]},
+            "targets": lambda: {"health": answer.values.get("health_check", ""), "mgs": mgs_of(answer.values), "targets": targets},
+            "imports": lambda: {"imports": imports_of(answer.values)},
+            "mounts": lambda: {"mounts": mounted},
+            "usage": lambda: {"usage": self._usage([entry["path"] for entry in mounted if entry["kind"] == "client"])},
+            "packages": lambda: {"packages": self._packages()},
+        }
+        for section, answered in ask.items():
+            if section in self.gather:
+                found.update(answered())
         if self.parameters:
             found["parameters"] = parameters_of(answer, self.parameters)
         found["roles"] = roles_of(devices, found.get("lnet", {}), table)
-        found["filesystems"] = filesystems_of(targets_of(devices, table, answer.values), mounts_of(table))
+        found["filesystems"] = filesystems_of(targets, mounted)
         found["problems"] = list(self.problems)
         return found
 
@@ -106,7 +102,7 @@ class Inspector:
 
     def _lctl(self) -> tuple[lctl_params.Answer, list[lctl.Device]]:
         """One batch for devices and all values."""
-        names = ["version"]
+        names = ["version", *_DEVICE_NAMES]
         names += _TARGET_NAMES if "targets" in self.gather else ()
         names += _IMPORT_NAMES if "imports" in self.gather else ()
         names += [normal(name) for name in self.parameters]
@@ -149,9 +145,14 @@ class Inspector:
             "routing": bool(state.routing and state.routing.state),
         }
 
-    def _usage(self, path: str) -> dict[str, Any]:
-        usage: lfs.Usage | None = self._tried(lambda: lfs.df(self.run, path), None)
-        return asdict(usage) if usage else {}
+    def _usage(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        shown = []
+        for path in paths:
+            try:
+                shown.append(asdict(lfs.df(self.run, path)))
+            except LustreError as error:
+                self.problems.append(str(error))
+        return shown
 
     def _packages(self) -> dict[str, str]:
         def ask() -> dict[str, str]:
@@ -281,8 +282,8 @@ def _nids(text: str) -> list[str]:
     return nids
 
 
-def mounts_of(table: Sequence[mounts.MountEntry]) -> list[dict[str, Any]]:
-    """Lustre's mounts, in the names of a node's wanted ``mounts``."""
+def mounts_of(table: Sequence[mounts.MountEntry], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Lustre's mounts, in the names of a node's wanted ``mounts``; ``labels`` are those of target mounts by path."""
     found: list[dict[str, Any]] = []
     for entry in table:
         client = entry.client
@@ -291,7 +292,7 @@ def mounts_of(table: Sequence[mounts.MountEntry]) -> list[dict[str, Any]]:
             found.append({"kind": "client", "path": entry.path, "source": entry.source, "fsname": client.fsname, "subdir": client.subdir,
                           "mgs_nids": nodes, "options": list(entry.options)})
         elif entry.target:
-            label = entry.option("svname") or ""
+            label = labels.get(entry.path, "")
             target = llog.target_of(label)
             found.append({"kind": "target", "path": entry.path, "device": entry.source, "label": label,
                           "fsname": target.fsname if target else None, "mgs_nids": _nodes(entry.option("mgsnode") or ""),
