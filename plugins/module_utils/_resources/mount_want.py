@@ -77,8 +77,11 @@ class MountWant:
 
     @property
     def rank(self) -> tuple[int, bool, str]:
-        """Mounting goes by this order, unmounting the other way; an MDT0000 with the MGS comes before those that ask it."""
-        return PHASES.index(self.phase), not self.mgs_here, self.name
+        """Mounting goes by this order, unmounting the other way.
+
+        An MDT0000 with the MGS comes before those that ask it; by path, a mount comes before one inside it.
+        """
+        return PHASES.index(self.phase), not self.mgs_here, self.path
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> MountWant:
