@@ -23,8 +23,13 @@ from lustre_sim import client  # the path above comes first
 from lustre_sim.daemon import Daemon
 from lustre_sim.node import Node
 from lustre_sim.sim_error import SimError
+from lustre_sim.tools import _yaml_in as yaml_in
+from lustre_sim.tools import lnetctl
 
-__all__ = ["TOOLS", "Daemon", "Recording", "SimError", "client", "make_node", "recording", "simulated_host"]
+__all__ = [
+    "TOOLS", "Daemon", "DeadWire", "Recording", "SimError", "client", "lnetctl", "make_node", "recording",
+    "simulated_host", "yaml_in",
+]
 
 _SHAPE = re.compile(r"\A\$ (?P<cmd>.*)\n--- rc: (?P<rc>.*)\n--- stdout\n(?P<out>.*)--- stderr\n(?P<err>.*)\Z", re.S)
 TRANSCRIPTS = Path(__file__).parents[1] / "contract" / "transcripts"

@@ -87,8 +87,10 @@ class Messages:
         return bool(answer.get("discovery")) and bool(self._lnet.settings.get("discovery"))
 
     def _patience(self, timeout: float) -> float:
-        """Hosts of a rehearsal share a few cores: one second, the real default, is too little."""
-        return max(float(timeout), float(self._lnet.node.settings.get("lnet_ping_timeout", 3.0)))
+        """Hosts of a rehearsal share a few cores: one second, the real default, is too little. And an address that
+        nobody has is "No route to host" only when the kernel gave up on ARP, after three seconds.
+        """
+        return max(float(timeout), float(self._lnet.node.settings.get("lnet_ping_timeout", 4.0)))
 
     def which_nid(self, nids: list[str]) -> str | None:
         """The nearest of ``nids``: own, then local net, then routed; None when none can be reached."""

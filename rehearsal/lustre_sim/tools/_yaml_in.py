@@ -16,9 +16,17 @@ from typing import Any, NamedTuple
 class YamlError(Exception):
     """Where the text stops being YAML; ``str()`` is what the tool writes after "Parser error: " and the like."""
 
-    def __init__(self, kind: str, problem: str, line: int, column: int, context: str = "", start: int = 0) -> None:
+    def __init__(
+        self, kind: str, problem: str, line: int, column: int, context: str = "", start: tuple[int, int] = (1, 1)
+    ) -> None:
         where = f"{problem} at line {line}, column {column}"
-        super().__init__(f"{kind} error: " + (f"{context} at line {start}, column 1\n{where}" if context else where))
+        since = f"{context} at line {start[0]}, column {start[1]}\n" if context else ""
+        super().__init__(f"{kind} error: {since}{where}")
+
+
+# What libyaml says of a block that goes on wrongly: context and problem.
+_MAPPING = ("while parsing a block mapping", "did not find expected key")
+_COLLECTION = ("while parsing a block collection", "did not find expected '-' indicator")
 
 
 class Event(NamedTuple):
@@ -38,12 +46,11 @@ def events(text: str) -> Iterator[Event]:
     lines = _lines(text)
     if not lines:
         return
+    start = (lines[0].number, lines[0].indent + 1)
     reader = _Reader(lines)
     yield from reader.node(lines[0].indent)
     if reader.lines:
-        left = reader.lines[0]
-        raise YamlError(
-            "Parser", "did not find expected key", left.number, left.indent + 1, "while parsing a block mapping", 1)
+        raise reader.unexpected(_MAPPING, start)
 
 
 def _lines(text: str) -> list[_Line]:
@@ -54,7 +61,7 @@ def _lines(text: str) -> list[_Line]:
         indent = len(raw) - len(raw.lstrip(" "))
         if raw[indent:indent + 1] == "\t":
             raise YamlError("Scanner", "found character that cannot start any token", number, indent + 1,
-                            "while scanning for the next token", number)
+                            "while scanning for the next token", (number, indent + 1))
         found.append(_Line(number, indent, _without_comment(raw.strip())))
     return found
 
@@ -88,7 +95,9 @@ class _Reader:
             self.lines.pop(0)
             yield from _value(first.text, first.number)
 
-    def _sequence(self, indent: int) -> Iterator[Event]:
+    def _sequence(self, indent: int, inside: int = -1) -> Iterator[Event]:
+        """``inside``: column of the mapping that the list belongs to; equal for a list that is not indented."""
+        start = (self.lines[0].number, indent + 1)
         yield Event("[")
         while self.lines and self.lines[0].indent == indent and (self.lines[0].text + " ").startswith("- "):
             line = self.lines[0]
@@ -100,32 +109,36 @@ class _Reader:
             else:
                 self.lines.pop(0)
                 yield from self._nested(indent, indent + 1)
-            self._no_deeper(indent, "while parsing a block collection", "did not find expected '-' indicator")
+            self._no_deeper(indent, _COLLECTION, start)
+        if self.lines and self.lines[0].indent == indent != inside:
+            raise self.unexpected(_COLLECTION, start)
         yield Event("]")
 
     def _mapping(self, indent: int) -> Iterator[Event]:
+        start = (self.lines[0].number, indent + 1)
         yield Event("{")
         while self.lines and self.lines[0].indent == indent:
             line = self.lines[0]
             parts = _key(line.text)
-            if parts is None:
-                if line.text.startswith("-"):
-                    raise YamlError("Parser", "did not find expected key", line.number, indent + 1,
-                                    "while parsing a block mapping", line.number)
+            if parts is None or not parts[0]:
+                if parts is not None or line.text[0] in "-[{":
+                    raise self.unexpected(_MAPPING, start)
                 raise YamlError("Scanner", "could not find expected ':'", line.number + 1, 1,
-                                "while scanning a simple key", line.number)
+                                "while scanning a simple key", (line.number, indent + 1))
             self.lines.pop(0)
             key, value = parts
             yield Event("=", key)
             if value:
-                if _key(value) is not None:
+                inner = _key(value)
+                if inner is not None:
+                    yield Event("=", inner[0])
                     raise YamlError("Scanner", "mapping values are not allowed in this context", line.number,
                                     indent + len(key) + 2 + value.index(":"))
                 yield from _value(value, line.number)
-                self._no_deeper(indent, "", "mapping values are not allowed in this context")
+                self._no_deeper(indent, None, start)
             else:
                 yield from self._nested(indent, indent)
-        self._no_deeper(indent, "while parsing a block mapping", "did not find expected key")
+        self._no_deeper(indent, _MAPPING, start)
         yield Event("}")
 
     def _nested(self, outer: int, list_column: int) -> Iterator[Event]:
@@ -134,15 +147,22 @@ class _Reader:
         if following is not None and following.indent > outer:
             yield from self.node(following.indent)
         elif following is not None and following.indent == list_column and (following.text + " ").startswith("- "):
-            yield from self._sequence(list_column)
+            yield from self._sequence(list_column, inside=outer)
         else:
             yield Event("=", "")
 
-    def _no_deeper(self, indent: int, context: str, problem: str) -> None:
+    def _no_deeper(self, indent: int, block: tuple[str, str] | None, start: tuple[int, int]) -> None:
         if self.lines and self.lines[0].indent > indent:
+            if block is not None:
+                raise self.unexpected(block, start)
             line = self.lines[0]
-            raise YamlError("Parser" if context else "Scanner", problem, line.number, line.indent + 1, context,
-                            line.number if context else 0)
+            raise YamlError(
+                "Scanner", "mapping values are not allowed in this context", line.number, line.indent + len(line.text))
+
+    def unexpected(self, block: tuple[str, str], start: tuple[int, int]) -> YamlError:
+        """The next line does not continue a block that began at ``start``."""
+        line = self.lines[0]
+        return YamlError("Parser", block[1], line.number, line.indent + 1, block[0], start)
 
 
 def _key(text: str) -> tuple[str, str] | None:
@@ -164,12 +184,12 @@ def _value(text: str, number: int) -> Iterator[Event]:
     if text[0] in "\"'":
         if len(text) < 2 or not text.endswith(text[0]):
             raise YamlError("Scanner", "found unexpected end of stream", number + 1, 1,
-                            "while scanning a quoted scalar", number)
+                            "while scanning a quoted scalar", (number, 1))
         yield Event("=", text[1:-1])
     elif text[0] == "[":
         if not text.endswith("]"):
             raise YamlError("Parser", "did not find expected ',' or ']'", number + 1, 1,
-                            "while parsing a flow sequence", number)
+                            "while parsing a flow sequence", (number, 1))
         yield Event("[")
         for item in text[1:-1].split(","):
             if item.strip():
@@ -177,7 +197,7 @@ def _value(text: str, number: int) -> Iterator[Event]:
         yield Event("]")
     elif text[0] in "{&*!|>%@`}],":
         raise YamlError("Scanner", "found character that cannot start any token", number, 1,
-                        "while scanning for the next token", number)
+                        "while scanning for the next token", (number, 1))
     else:
         yield Event("=", text)
 
