@@ -20,7 +20,24 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from tests.unit.mount_support import MountedNode
 
-DATA = yaml.safe_load((Path(__file__).parent / "cases" / "mount_plan.yml").read_text(encoding="utf-8"))
+_SHORT = {
+    "$boot": "$net,$wait",
+    "$net": "_netdev,nofail,x-systemd.requires=lnet.service",
+    "$wait": "retry=12,x-systemd.mount-timeout=1800",
+    "$mgs": "10.0.0.1@tcp:10.0.0.2@tcp",
+    "$after:": "x-systemd.after=",
+    "$shown": "checksum,encrypt,flock,lazystatfs,lruresize,nolock,statfs_project,nouser_fid2path,nouser_xattr,verbose",
+}
+
+
+def cases():
+    text = (Path(__file__).parent / "cases" / "mount_plan.yml").read_text(encoding="utf-8")
+    for short, long in _SHORT.items():
+        text = text.replace(short, long)
+    return yaml.safe_load(text)
+
+
+DATA = cases()
 CASES = {case["name"]: case for case in DATA["cases"]}
 NIDS = (("lctl", "list_nids"), "10.0.0.21@tcp\n")
 PING = (("lctl", "ping", "10.0.0.1@tcp", "10"), "12345-0@lo\n12345-10.0.0.1@tcp\n")
