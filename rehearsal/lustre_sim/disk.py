@@ -38,6 +38,7 @@ _SUPERBLOCK = 1024
 _EXT_MAGIC = 0xEF53
 _INCOMPAT_MMP = 0x100
 _RO_COMPAT_METADATA_CSUM = 0x400
+_MMP_MAGIC, _MMP_CLEAN, _MMP_MAX = 0x004D4D50, 0xFF4D4D50, 0xE24D4D4F
 _LABEL_AT, _LABEL_SIZE = 120, 16
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENV = {"PATH": _PATH, "LC_ALL": "C", "HOME": "/", "DEBUGFS_PAGER": "__none__", "PAGER": "cat"}
@@ -242,6 +243,32 @@ def set_label(device: str, label: str) -> None:
     try:
         raw = label.encode()[:_LABEL_SIZE].ljust(_LABEL_SIZE, b"\0")
         os.pwrite(handle, raw, _SUPERBLOCK + _LABEL_AT)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_mmp(device: str, sequence: int | None, node: str, now: float) -> None:
+    """The multi-mount block as the kernel keeps it: a sequence that moves while mounted, None = clean.
+
+    e2mmpstatus, fsck and tune2fs of any host that sees the device look at it. Nothing is done without the feature.
+    """
+    with open(device, "rb") as stream:
+        stream.seek(_SUPERBLOCK)
+        raw = stream.read(1024)
+    if not struct.unpack_from("<I", raw, 96)[0] & _INCOMPAT_MMP:
+        return
+    if struct.unpack_from("<I", raw, 100)[0] & _RO_COMPAT_METADATA_CSUM:
+        return  # the block would need a checksum of its own; mkfs.lustre never makes such a file system
+    interval, number = struct.unpack_from("<HQ", raw, 0x166)
+    block_size = 1024 << struct.unpack_from("<I", raw, 24)[0]
+    value = _MMP_CLEAN if sequence is None else 1 + sequence % _MMP_MAX
+    block = struct.pack(
+        "<IIQ64s32sHH", _MMP_MAGIC, value, int(now), node.encode()[:63], os.path.basename(device).encode()[:31],
+        max(interval, 5), 0)
+    handle = os.open(device, os.O_WRONLY)
+    try:
+        os.pwrite(handle, block, number * block_size)
         os.fsync(handle)
     finally:
         os.close(handle)

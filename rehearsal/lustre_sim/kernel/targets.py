@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -27,6 +28,7 @@ _KEYED = {
     "errors", "exclude", "extents_bs", "max_sectors_kb", "md_stripe_cache_size", "mgsnode", "mgssec", "network", "osd", "param",
     "recovery_time_hard", "recovery_time_soft", "retry", "skpath", "svname",
 }
+_BEAT = 5.0          # seconds between two marks of the multi-mount protection
 _RESERVED_KB = 8192  # ldiskfs keeps this much from what statfs shows
 
 
@@ -44,6 +46,7 @@ class Target:
     registered: bool = True       # False: the MGS did not answer, the target runs from its copy of the log
     nosvc: bool = False
     instance: int = 1
+    beat: float = 0.0
     recovery: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -90,6 +93,7 @@ class Targets(Subsystem):
             raise
         with self.node.lock:
             self.running[device] = target
+        self._beat(target)
         return target
 
     def _describe(self, data: MountData, device: str, uuid: str, options: list[str]) -> Target:
@@ -188,6 +192,12 @@ class Targets(Subsystem):
                 self._damage(target)
             return handle
 
+    def _beat(self, target: Target) -> None:
+        """Move the multi-mount sequence on the device, as the kernel does every few seconds."""
+        target.beat = self.node.clock.time()
+        with contextlib.suppress(OSError):
+            disk.write_mmp(target.device, int(target.beat * 10), self.node.name, target.beat)
+
     def _damage(self, target: Target) -> None:
         self.node.log(f"LDISKFS-fs error ({target.device}): two nodes have mounted it: real data would be lost now")
         folder = os.path.join(self.node.site_dir, "damage")
@@ -211,6 +221,8 @@ class Targets(Subsystem):
             return
         if self.node.mgs.device == device:
             self.node.mgs.stop()
+        with contextlib.suppress(OSError):
+            disk.write_mmp(device, None, self.node.name, self.node.clock.time())
         self._release(target)
         self.node.log(f"Lustre: server umount {target.name} complete")
 
@@ -231,8 +243,10 @@ class Targets(Subsystem):
         }
 
     def tick(self) -> None:
-        """A target that started without the MGS introduces itself when the MGS is back."""
+        """The multi-mount beat; a target that started without the MGS introduces itself when the MGS is back."""
         for target in list(self.running.values()):
+            if self.node.clock.time() - target.beat >= _BEAT:
+                self._beat(target)
             if target.registered or target.nosvc:
                 continue
             try:
