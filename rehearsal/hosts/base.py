@@ -55,6 +55,7 @@ FILES = {
     "etc/machine-id": "",
     "etc/default/locale": "LANG=C.UTF-8\n",  # else PAM complains at every login
 }
+INIT = "usr/lib/rehearsal/init"
 REMOVED = (
     "etc/apt/sources.list.d/*",
     "etc/ssh/ssh_host_*",
@@ -62,6 +63,11 @@ REMOVED = (
     "etc/hostname",
     "var/lib/dbus/machine-id",
 )
+
+
+def _init_text() -> str:
+    """The hosts' first process, a shell script that becomes systemd."""
+    return (Path(__file__).parent / "init.sh").read_text()
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Recipe:
         return cls(tuple(sorted({*PACKAGES, *extra})))
 
     def text(self) -> str:
-        parts = [SUITE, self.packages, DPKG_OPTIONS, APT_OPTIONS, MASKED, FILES, REMOVED]
+        parts = [SUITE, self.packages, DPKG_OPTIONS, APT_OPTIONS, MASKED, FILES, REMOVED, _init_text()]
         return json.dumps(parts, indent=1, sort_keys=True) + "\n"
 
     @property
@@ -221,6 +227,10 @@ def customise(root: Path) -> None:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    first = root / INIT
+    first.parent.mkdir(parents=True)
+    first.write_text(_init_text())
+    first.chmod(0o755)
     units = root / "etc/systemd/system"
     for name in MASKED:
         (units / name).unlink(missing_ok=True)

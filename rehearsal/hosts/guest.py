@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Iterable
 
-from rehearsal.hosts import cgroups, kernel
+from rehearsal.hosts import base, cgroups, kernel
 from rehearsal.hosts.layout import HostLayout, Site
 from rehearsal.hosts.spec import Bind, Device, Host
 
@@ -44,8 +44,8 @@ def hosts_file(site: Site, name: str) -> str:
 
 
 def device_links(devices: Iterable[tuple[Device, str]]) -> str:
-    """tmpfiles.d lines that make the stable paths at every boot; ``devices`` pairs each with its loop device."""
-    return "".join(f"L+ {device.path} - - - - {node}\n" for device, node in devices if device.path != node)
+    """The list from which the host's first process makes the stable paths; each device is paired with its node."""
+    return "".join(f"{node.removeprefix('/dev/')} {device.path.removeprefix('/dev/')}\n" for device, node in devices)
 
 
 def personalise(site: Site, host: Host, nodes: dict[str, str], authorized_key: str) -> None:
@@ -56,7 +56,7 @@ def personalise(site: Site, host: Host, nodes: dict[str, str], authorized_key: s
     _write(root / "etc/hostname", f"{host.name}\n")
     _write(root / "etc/hosts", hosts_file(site, host.name))
     _write(root / "etc/machine-id", place.identity("machine-id", 32) + "\n", 0o444)
-    _write(root / "etc/tmpfiles.d/rehearsal-devices.conf", links)
+    _write(root / "etc/rehearsal-devices", links)
     _write(root / "root/.ssh/authorized_keys", authorized_key, 0o600)
     (root / "root/.ssh").chmod(0o700)
     (root / "etc/hostid").write_bytes(bytes.fromhex(place.identity("hostid", 8)))
@@ -79,7 +79,7 @@ def nspawn_argv(site: Site, host: Host, namespace: str, nodes: Iterable[str]) ->
     if site.spec.packages:
         binds.append(Bind(site.spec.packages, PACKAGES_IN_HOST))
     return [
-        "systemd-nspawn", "--quiet", "--boot",
+        "systemd-nspawn", "--quiet", "--kill-signal=SIGRTMIN+3",
         f"--directory={place.root}",
         f"--machine={place.machine_name}", f"--hostname={host.name}",
         "--register=no", "--keep-unit", f"--network-namespace-path={namespace}",
@@ -89,6 +89,7 @@ def nspawn_argv(site: Site, host: Host, namespace: str, nodes: Iterable[str]) ->
         "--bind=/dev/fuse",
         *(f"--bind={node}" for node in nodes),
         *(f"--bind{'-ro' if bind.read_only else ''}={bind.source}:{bind.target}" for bind in binds),
+        f"/{base.INIT}",
     ]  # fmt: skip
 
 

@@ -67,7 +67,7 @@ def from_paths(paths: Sequence[str], only: Sequence[str] = ()) -> Spec:
     """The spec for an inventory: sources as for ``ansible -i``, or one file with the JSON of ``ansible-inventory --list``."""
     if len(paths) == 1 and paths[0].endswith(".json"):
         try:
-            listed = json.loads(Path(paths[0]).read_text())
+            listed = _decoded(Path(paths[0]).read_text())
         except (OSError, ValueError) as error:
             raise RehearsalError(f"Could not read the inventory {paths[0]}: {error}.") from error
     else:
@@ -92,8 +92,13 @@ def _list(paths: Sequence[str]) -> dict[str, Any]:
     )
     if done.returncode != 0:
         raise RehearsalError(f"Could not read the inventory: `{' '.join(argv)}` said: {done.stderr.strip()}")
-    listed: dict[str, Any] = json.loads(done.stdout)
-    return listed
+    return _decoded(done.stdout)
+
+
+def _decoded(text: str) -> dict[str, Any]:
+    """Values that come from an inventory plugin are listed as ``{"__ansible_unsafe": value}``: templates in them never run."""
+    found: dict[str, Any] = json.loads(text, object_hook=lambda item: item.get("__ansible_unsafe", item))
+    return found
 
 
 def spec_from_inventory(listed: dict[str, Any], only: Sequence[str] = ()) -> Spec:

@@ -191,11 +191,15 @@ def _reboot(site: Rehearsal) -> None:
 
 
 def _power(site: Rehearsal) -> None:
+    site.ssh("a1", f"mkdir /mnt/boot && echo '{DISK} /mnt/boot ext4 _netdev,nofail 0 0' >> /etc/fstab && sync")
+    unit = "sys-subsystem-net-devices-eth0.device"
+    assert site.ssh("a1", f"systemctl is-active {unit}") == "active", "units can be ordered after an interface"
     site.run("kill", "a1")
     assert site.status()["hosts"]["a1"]["state"] == "off"
     assert "boot 1" in site.run("logs", "a1"), "logs can be read after a power cut"
     site.run("start", "a1")
     assert site.ssh("a1", "cat /var/lib/lustre-sim/site/letter") == "from-a1"
+    assert "/mnt/boot" in site.ssh("a1", "findmnt --noheadings /mnt/boot"), "fstab is obeyed at boot, devices included"
     site.run("poweroff", "a1")
     time.sleep(1)
     assert site.status()["hosts"]["a1"]["state"] == "off", "what was shut down stays down"
