@@ -224,7 +224,9 @@ def test_garbage_is_refused_and_harmless(site: Site, garbage: bytes) -> None:
     site.networks()
     with socket.create_connection((SERVER, PORT), timeout=8.0) as connection:
         connection.sendall(garbage)
-        connection.shutdown(socket.SHUT_WR)
+        # the other side may already have hung up on what it took for noise
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(16) == b""
     assert error_of(site.router, f"{SERVER}@tcp") == 0

@@ -82,6 +82,10 @@ class Interpreter:
             f"{self._io.program}: '{argv[0]}' is not a valid command. See '{self._io.program} --list-commands'.\n")
         return UNKNOWN
 
+    def command(self, argv: list[str]) -> int:
+        """One command of the program's whole table, on behalf of another command."""
+        return self.arguments(argv, self._top)
+
     def nested(self, argv: list[str], table: Table) -> int:
         """A command's own table; see the module's text for the side effect on a batch."""
         start = len(self._own)

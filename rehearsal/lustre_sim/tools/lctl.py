@@ -13,7 +13,7 @@ import errno
 from typing import Any, TextIO
 
 from ..faults import Faults
-from . import lctl_lnet
+from . import lctl_lnet, lctl_obd, lctl_params
 from ._parser import Command, Function, Interpreter, Io
 
 PROGRAM = "lctl"
@@ -56,7 +56,18 @@ NAMES: tuple[tuple[str, str], ...] = (
      "create destroy test_getattr test_setattr test_brw getobjversion"),
 )
 
-FUNCTIONS: dict[str, Function] = dict(lctl_lnet.FUNCTIONS)
+
+
+def _plain(command: lctl_params.Command) -> Function:
+    """A command that knows no batch: its exit code is already the errno."""
+    return lambda argv, io: command(argv, io.out, io.err, io.kernel)
+
+
+FUNCTIONS: dict[str, Function] = {
+    **lctl_lnet.FUNCTIONS,
+    **lctl_obd.FUNCTIONS,
+    **{name: _plain(command) for name, command in lctl_params.COMMANDS.items()},
+}
 
 
 def _absent(name: str) -> Function:
