@@ -66,9 +66,7 @@ def _filesystem(filesystem: FileSystem, answers: Answers, hosts: Hosts) -> dict[
     ordered = sorted(
         filesystem.targets, key=lambda target: (("mgt", "mdt", "ost").index(target.kind), target.index or 0)
     )
-    targets = [
-        _target(target, answers) for target in filesystem.targets if any(answers.asked(h) for h in target.servers)
-    ]
+    targets = [_target(target, answers) for target in ordered if any(answers.asked(h) for h in target.servers)]
     clients = [
         _client(filesystem, mount, host, answers)
         for mount in filesystem.clients

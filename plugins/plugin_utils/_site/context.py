@@ -36,6 +36,14 @@ class Context:
     def warn(self, path: str, what: str, fix: str, rule: str) -> None:
         self.findings.warn(path, what, fix, rule)
 
+    def broken(self, *prefixes: str) -> bool:
+        """Whether something there (or below) was reported already: what follows from it would only hide the cause."""
+        return any(
+            problem.path == prefix or problem.path.startswith((f"{prefix}.", f"{prefix}["))
+            for problem in self.findings.problems
+            for prefix in prefixes
+        )
+
     # File systems
 
     def mgs_of(self, filesystem: FileSystem) -> Mgs | None:
@@ -93,9 +101,17 @@ class Context:
         return self._nids[host]
 
     def nets(self, host: str) -> frozenset[str]:
-        """Networks of a server or router."""
+        """Networks of a server or router, none of a host that the inventory does not know."""
+        if not self.hosts.knows(host):
+            return frozenset()
         named = {network.net for network in networks_of(self.hosts, self.site.lnet, host)}
         return frozenset(named | {nid_net(nid) for nid in self.nids(host)})
+
+    def lnet_broken(self) -> bool:
+        """Whether networks, routers or routes were reported: then nobody can say who reaches whom."""
+        whole = any(problem.path == "lustre_lnet" for problem in self.findings.problems)
+        routers = (f"host {router}" for router in self.routers())
+        return whole or self.broken("lustre_lnet.networks", "lustre_lnet.routers", "lustre_lnet.routes", *routers)
 
     def described_nets(self) -> set[str]:
         return {network.net for network in self.site.lnet.networks} | self.topology.nets

@@ -106,6 +106,11 @@ class FileSystem:
     purge_params: tuple[str, ...]
 
     @property
+    def named(self) -> bool:
+        """Whether its name can be used; a file system without one is only there to be checked further."""
+        return not self.name.startswith("?")
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """All targets in the order in which they start."""
         own = (self.mgs.target,) if self.mgs.target is not None else ()

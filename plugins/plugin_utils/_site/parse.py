@@ -23,7 +23,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
     Target,
     Vdev,
 )
-from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, WHERE, check
+from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, WHERE, below, check
 
 FILESYSTEMS, LNET = "lustre_filesystems", "lustre_lnet"
 #: The only parts of a pattern in braces.
@@ -48,7 +48,12 @@ def site(filesystems: Any, lnet: Any, findings: Findings) -> Site:
 
 
 def filesystem(clean: dict[str, Any], findings: Findings) -> FileSystem:
-    head = Head(clean[WHERE], clean["name"] or "", clean["backend"], clean["format"])
+    head = Head(
+        clean[WHERE],
+        clean["name"] or "?" + clean[WHERE].rpartition("[")[2].rstrip("]"),
+        clean["backend"],
+        clean["format"],
+    )
     mgs = build_mgs(clean["mgs"], head, findings)
     combined = mgs.way == "combined"
     return FileSystem(
@@ -79,12 +84,22 @@ def build_mgs(clean: dict[str, Any] | None, head: Head, findings: Findings) -> M
             fix = "Remove device: a combined MGS lives on MDT0000 and has no device of its own. Or remove combined."
         findings.add(where, what, fix, "mgs-way")
     way = given[0] if given else ""
+    if way and "device" not in given:
+        _needless(clean, findings)
     target = _target(clean, None, "mgt", head, False, findings) if way == "device" else None
     nids = tuple(
         tuple(_each(node, normal_nid, f"{where}.nids[{number}]", findings, "bad-nid"))
         for number, node in enumerate(clean["nids"])
     )
     return Mgs(where, way, tuple(clean["servers"]), clean["of"] or "", nids, target)
+
+
+def _needless(clean: dict[str, Any], findings: Findings) -> None:
+    """Keys of a stand-alone MGT would do nothing where there is none."""
+    for name, key in schema.MGT_KEYS.items():
+        if clean[name] != key.default:
+            what = "has no effect: the MGS has no device of its own here"
+            findings.add(f"{clean[WHERE]}.{name}", what, "Remove it.", "mgs-needless")
 
 
 def build_targets(clean: dict[str, Any], kind: str, head: Head, combined: bool, findings: Findings) -> list[Target]:
@@ -171,7 +186,7 @@ def build_params(clean: Any, path: str) -> tuple[Param, ...]:
     """Both forms: a list of mappings, or names to values (persistent)."""
     if isinstance(clean, dict):
         return tuple(
-            Param(f"{path}.{name}", name, value, "persistent", (), "present", False) for name, value in clean.items()
+            Param(below(path, name), name, value, "persistent", (), "present", False) for name, value in clean.items()
         )
     return tuple(
         Param(

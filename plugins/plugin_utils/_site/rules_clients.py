@@ -128,7 +128,7 @@ def params(context: Context) -> None:
         for param in filesystem.params:
             _param(context, filesystem, param)
         for number, prefix in enumerate(filesystem.purge_params):
-            if filesystem.name and filesystem.name not in prefix:
+            if filesystem.named and filesystem.name not in prefix:
                 what = f'the prefix "{prefix}" does not name {filesystem.name}, and the MGS keeps parameters of all its file systems in one list'
                 fix = f'Name the file system, such as "osc.{filesystem.name}-".'
                 context.add(f"{filesystem.path}.purge_params[{number}]", what, fix, "purge-wide")
@@ -145,12 +145,14 @@ def _param(context: Context, filesystem: FileSystem, param: Param) -> None:
         "value": param.value,
         "scope": param.scope,
         "state": param.state,
-        "fsname": filesystem.name,
+        "fsname": filesystem.name if filesystem.named else "",
     }
     try:
         want_from_options(options, where)
     except BadValue as error:
-        context.add(error.path, error.problem, error.remedy, "param-value")
+        # In the short form the name is the key itself.
+        at = where if where.endswith('"]') else error.path
+        context.add(at, error.problem, error.remedy, "param-value")
     if param.scope == "local" and not param.hosts:
         what = "a local parameter is set on named hosts, and none is named"
         context.add(f"{where}.hosts", what, "Name hosts or groups, such as lustre_client.", "param-hosts")
@@ -159,7 +161,7 @@ def _param(context: Context, filesystem: FileSystem, param: Param) -> None:
         context.add(f"{where}.hosts", what, "Remove hosts, or use scope: local.", "param-hosts")
     if param.scope == "persistent":
         _persistent(context, filesystem, param)
-    others = [other.name for other in context.site.filesystems if other.name and other is not filesystem]
+    others = [other.name for other in context.site.filesystems if other.named and other is not filesystem]
     named = [name for name in others if re.search(rf"[.]{re.escape(name)}-", param.name)]
     if named:
         what = f'"{param.name}" is for {named[0]}, but stands under {filesystem.name}'

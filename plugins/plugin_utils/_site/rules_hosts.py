@@ -131,14 +131,12 @@ def role_groups(context: Context) -> None:
     }
     for group, hosts in wanted.items():
         members = context.hosts.members(group) if group in context.hosts.group_names() else frozenset()
-        missing: dict[str, list[str]] = {}
-        for host, path in hosts.items():
-            if host not in members and context.hosts.knows(host):
-                missing.setdefault(path, []).append(host)
-        for path, left in missing.items():
-            what = f"{listed(left)} {'is' if len(left) == 1 else 'are'} not in the group {group}, which the playbooks run on"
-            fix = f"Add {'it' if len(left) == 1 else 'them'} to {group}, or use the inventory plugin lustre.core.site."
-            context.add(path, what, fix, "not-in-group")
+        missing = sorted(host for host in hosts if host not in members and context.hosts.knows(host))
+        if missing:
+            one = len(missing) == 1
+            what = f"{listed(missing)} {'is' if one else 'are'} not in the group {group}, which the playbooks run on"
+            fix = f"Add {'it' if one else 'them'} to {group}, or use the inventory plugin lustre.core.site."
+            context.add(hosts[missing[0]], what, fix, "not-in-group")
 
 
 def nids(context: Context) -> None:
@@ -166,7 +164,7 @@ def nids(context: Context) -> None:
 def _no_nid(context: Context, host: str, path: str) -> None:
     named = sorted({network.net for network in networks_of(context.hosts, context.site.lnet, host)})
     address = context.hosts.variable(host, "ansible_host") or host
-    if not context.site.lnet.networks:
+    if not context.site.lnet.networks or context.broken("lustre_lnet.networks"):
         return
     if not named:
         why = "no network of lustre_lnet.networks names it"

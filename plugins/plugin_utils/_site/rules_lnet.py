@@ -83,7 +83,7 @@ def values(context: Context) -> None:
         item = {key: udsp[key] for key in ("src", "dst", "rte", "priority") if udsp[key] is not None}
         pieces.append((f"lustre_lnet.udsp[{number}]", "lnet.udsp[0]", {"udsp": [item]}))
     for path, inner, options in pieces:
-        if any(problem.path.startswith(path) for problem in context.findings.problems):
+        if context.broken(path):
             continue
         try:
             LnetWant.from_options(options)
@@ -172,13 +172,13 @@ def _nets(context: Context, host: str) -> str:
 
 
 def servers_reach_mgs(context: Context) -> None:
-    if not context.complete:
+    if not context.complete or context.lnet_broken():
         return
     reach = context.reach
+    told: set[str] = set()
     for filesystem in context.site.filesystems:
         mgs = context.mgs_of(filesystem)
         known = [server for server in (mgs.servers if mgs is not None else ()) if context.nets(server)]
-        told: set[str] = set()
         for target in filesystem.mdts + filesystem.osts:
             for number, server in enumerate(target.servers):
                 if server in told or not context.nets(server):
@@ -192,7 +192,7 @@ def servers_reach_mgs(context: Context) -> None:
 
 
 def clients(context: Context) -> None:
-    if not context.complete or not context.site.lnet.networks:
+    if not context.complete or not context.site.lnet.networks or context.lnet_broken():
         return
     reach = context.reach
     for filesystem in context.site.filesystems:

@@ -15,6 +15,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.context import C
 from ansible_collections.lustre.core.plugins.plugin_utils._site.inventory import fs_group
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import did_you_mean, listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem, Pool, Target
+from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import below
 
 RULES = (
     Rule(
@@ -45,7 +46,7 @@ RULES = (
 def names(context: Context) -> None:
     seen: dict[str, FileSystem] = {}
     for filesystem in context.site.filesystems:
-        if not filesystem.name:
+        if not filesystem.named:
             continue
         other = seen.setdefault(fs_group(filesystem.name), filesystem)
         if other is filesystem:
@@ -76,7 +77,7 @@ def indexes(context: Context) -> None:
 
 def _mdt_indexes(context: Context, filesystem: FileSystem) -> None:
     found = sorted({target.index or 0 for target in filesystem.mdts})
-    if not found or _touched(context, f"{filesystem.path}.mdts"):
+    if not found or context.broken(f"{filesystem.path}.mdts"):
         return
     where = f"{filesystem.path}.mdts"
     if found[0] != 0:
@@ -86,11 +87,6 @@ def _mdt_indexes(context: Context, filesystem: FileSystem) -> None:
     if missing:
         what = f"the indexes {ranges.compact(found)} leave out {ranges.compact(missing)}"
         context.add(where, what, "Number the MDTs without gaps.", "mdt-gap")
-
-
-def _touched(context: Context, prefix: str) -> bool:
-    """Whether the shape of something below was reported: a rule about the whole would only repeat it."""
-    return any(problem.path.startswith(prefix + "[") for problem in context.findings.problems)
 
 
 def complete(context: Context) -> None:
@@ -104,7 +100,7 @@ def complete(context: Context) -> None:
                     "Describe the MGS itself (servers and device), or remove the targets: then only clients are set up."
                 )
                 context.add(where, what, fix, "mgs-outside")
-            elif not external and not targets and not _touched(context, where):
+            elif not external and not targets and not context.broken(where):
                 context.add(where, f"the file system has no {kind}", f"Add at least one {kind}.", "fs-empty")
 
 
@@ -119,10 +115,11 @@ def patterns(context: Context) -> None:
             ("device", {target.device for target in entry}),
             ("path", {target.mount_path for target in entry}),
         ]
-        if first.pool is not None and first.pool.vdevs:
+        pool_names = {target.pool.name for target in entry if target.pool is not None}
+        if first.pool is not None and first.pool.vdevs and len(pool_names) > 1:
             values.append(("zpool.vdevs", {target.pool.vdevs for target in entry if target.pool is not None}))
         for key, found in values:
-            if len(found) == 1:
+            if len(found) == 1 and not context.broken(f"{first.path}.{key}"):
                 fix = "Write {index} where they differ, or list the targets one by one."
                 context.add(f"{first.path}.{key}", f"{several}, but all have the same {key}", fix, "pattern-no-index")
 
@@ -161,6 +158,9 @@ def _devices(target: Target) -> list[tuple[str, str]]:
 def device_names(context: Context) -> None:
     for target in context.targets():
         for where, device in _devices(target):
+            # One of several targets of an entry, or a pattern that could not be filled in: said once.
+            if context.broken(where):
+                continue
             if target.backend == "zfs" and where.endswith(".device"):
                 if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+", device) is None:
                     fix = "Write POOL/DATASET, such as ostpool0/ost0, or set backend: ldiskfs."
@@ -234,9 +234,11 @@ def _of(context: Context, filesystem: FileSystem) -> None:
     if owner is None and mgs.of == filesystem.name:
         what = "a file system cannot use its own MGS by reference"
         context.add(where, what, "Describe the MGS (servers and device), or name another file system.", "mgs-of")
-    elif owner is None:
+    elif owner is None and all(other.named for other in context.site.filesystems):
         fix = did_you_mean(mgs.of, known) or f"Known here: {listed(known) or 'no other one'}."
         context.add(where, f'there is no file system "{mgs.of}"', fix, "mgs-of")
+    elif owner is None:
+        return
     elif owner.mgs.way == "of":
         what = f"{mgs.of} has no MGS of its own, it uses that of {owner.mgs.of}"
         context.add(where, what, "Name the file system that has the MGS.", "mgs-of")
@@ -268,19 +270,23 @@ def one_mgs_per_host(context: Context) -> None:
                 break
 
 
+_DERIVED = {"mgsnode", "failover.node", "network"}
+
+
 def values(context: Context) -> None:
     """The module's own check of each target, so that what it would refuse on a node is known here."""
     nodes = [["0.0.0.1@tcp"]]
     done: set[str] = set()
     for target in context.targets():
-        if target.path in done or any(problem.path.startswith(target.path) for problem in context.findings.problems):
+        if target.path in done or context.broken(target.path):
             continue
         done.add(target.path)
         own = target.kind == "mgt" or target.mgs
+        named = target.fsname.replace("?", "unnamed")
         options = {
-            "label": target.label,
+            "label": "MGS" if target.kind == "mgt" else target.label.replace(target.fsname, named),
             "kind": target.kind,
-            "fsname": None if target.kind == "mgt" else target.fsname,
+            "fsname": None if target.kind == "mgt" else named,
             "index": target.index,
             "mgs": target.mgs,
             "backend": target.backend,
@@ -291,6 +297,11 @@ def values(context: Context) -> None:
             "mount_fs_options": target.mount_fs_options,
             "params": target.params,
         }
+        for name in _DERIVED & set(target.params):
+            what = "it follows from the servers and networks of the description"
+            context.add(below(f"{target.path}.params", name), what, "Remove it here.", "target-value")
+        if context.broken(target.path):
+            continue
         try:
             TargetWant.from_options(options, target.path)
             if target.pool is not None:

@@ -112,6 +112,8 @@ MGS_OWN = Shape(
     doc="Exactly one of `device`, `combined: true`, `of` and `nids`.",
 )
 
+MGT_KEYS = {name: key for name, key in _COMMON.items() if name != "device"}
+
 TARGET = Shape(
     "a target",
     {

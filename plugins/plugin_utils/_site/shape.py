@@ -129,6 +129,11 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def below(path: str, key: object) -> str:
+    """Path of a key; one that has dots or blanks itself is put in brackets."""
+    return f"{path}.{key}" if re.fullmatch(r"[\w-]+", str(key)) else f'{path}["{key}"]'
+
+
 def described(kind: Type) -> str:
     """A type in words, for messages and the reference page."""
     if isinstance(kind, Text):
@@ -140,10 +145,10 @@ def described(kind: Type) -> str:
     if isinstance(kind, Index):
         return "a number such as 3, or a range such as 0-3 or 0-3,8"
     if isinstance(kind, ListOf):
-        inner = described(kind.item)
-        return f"a list ({inner} each)" + (f" or {inner}" if kind.single else "")
+        inner = kind.item.title if isinstance(kind.item, Shape) else described(kind.item)
+        return f"a list (each item {inner})" + (" or one such item" if kind.single else "")
     if isinstance(kind, MapOf):
-        return f"a mapping of names to values ({described(kind.value)} each)"
+        return f"a mapping of names to values (each {described(kind.value)})"
     if isinstance(kind, Either):
         return ", or ".join(described(option) for option in kind.options)
     return f"a mapping ({kind.title})"
@@ -242,7 +247,7 @@ def _list(kind: ListOf, value: Any, path: str, findings: Findings) -> Any:
 def _map(kind: MapOf, value: Any, path: str, findings: Findings) -> Any:
     if not isinstance(value, Mapping):
         return _wrong(kind, value, path, findings, "Write it as NAME: VALUE lines.")
-    clean = {str(plain(key)): check(kind.value, value[key], f"{path}.{key}", findings) for key in value}
+    clean = {str(plain(key)): check(kind.value, value[key], below(path, plain(key)), findings) for key in value}
     return {key: item for key, item in clean.items() if item is not UNUSABLE}
 
 
