@@ -13,15 +13,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Callable
+from typing import Callable, NamedTuple
 
-from rehearsal.hosts import kernel
+from rehearsal.hosts import base, kernel
 from rehearsal.hosts.errors import NotHere, RehearsalError
 from rehearsal.hosts.layout import cache_root, state_root
 
-INSTEAD = (
-    "Use a Debian 12 or Ubuntu virtual machine with root instead, or run the playbooks against test machines "
-    "of your own (docs/rehearsal.md, section Limits)."
+ELSEWHERE = (
+    "use a virtual machine with Debian 12 or Ubuntu and root, or run the playbooks against test machines of your own "
+    "(docs/rehearsal.md, Limits)"
 )
 # program -> Debian package
 TOOLS = {
@@ -32,26 +32,38 @@ _KEYRING_PACKAGE = "debian-archive-keyring"
 _SPACE = 3 * 2**30
 
 
-def _root() -> str:
-    return "" if os.geteuid() == 0 else f"needs root, and this is user id {os.geteuid()}: run it with sudo"
+class Problem(NamedTuple):
+    """What is missing here, and what to do about it."""
+
+    what: str
+    remedy: str = ELSEWHERE
 
 
-def _system() -> str:
+Check = Callable[[], Problem | None]
+
+
+def _root() -> Problem | None:
+    return Problem(f"needs root, and this is user id {os.geteuid()}", "run it with sudo") if os.geteuid() else None
+
+
+def _system() -> Problem | None:
     if sys.platform != "linux":
-        return f"needs Linux, and this is {platform.system()}"
-    with contextlib.suppress(OSError):
+        return Problem(f"needs Linux, and this is {platform.system()}")
+    wanted = "needs Debian or Ubuntu, for the tools that it installs with apt"
+    try:
         words = platform.freedesktop_os_release()
-        if {"debian", "ubuntu"} & {words.get("ID", ""), *words.get("ID_LIKE", "").split()} and shutil.which("apt-get"):
-            return ""
-        return f"needs Debian or Ubuntu (it installs its tools with apt), and this is {words.get('PRETTY_NAME', 'another one')}"
-    return "needs Debian or Ubuntu, and this system does not say what it is (/etc/os-release)"
+    except OSError:
+        return Problem(f"{wanted}, and this system does not say what it is (/etc/os-release)")
+    if {"debian", "ubuntu"} & {words.get("ID", ""), *words.get("ID_LIKE", "").split()} and shutil.which("apt-get"):
+        return None
+    return Problem(f"{wanted}, and this is {words.get('PRETTY_NAME', 'another system')}")
 
 
-def _file_system(name: str, why: str) -> Callable[[], str]:
-    def check() -> str:
-        if not _known_file_system(name) and shutil.which("modprobe"):
-            subprocess.run(["modprobe", name], capture_output=True, check=False)
-        return "" if _known_file_system(name) else f"needs {name} in the kernel ({why}), and this kernel has none"
+def _file_system(name: str, why: str) -> Check:
+    def check() -> Problem | None:
+        if not _known_file_system(name):
+            _load(name)
+        return None if _known_file_system(name) else Problem(f"needs {name} ({why}), and this kernel has none")
 
     return check
 
@@ -60,13 +72,17 @@ def _known_file_system(name: str) -> bool:
     return any(line.split()[-1] == name for line in Path("/proc/filesystems").read_text().splitlines())
 
 
-def _device(node: str, module: str, why: str) -> Callable[[], str]:
-    def check() -> str:
+def _load(module: str) -> None:
+    if shutil.which("modprobe"):
+        subprocess.run(["modprobe", module], capture_output=True, check=False)
+
+
+def _device(node: str, module: str, why: str) -> Check:
+    def check() -> Problem | None:
+        if _unusable(node):
+            _load(module)
         problem = _unusable(node)
-        if problem and shutil.which("modprobe"):
-            subprocess.run(["modprobe", module], capture_output=True, check=False)
-            problem = _unusable(node)
-        return f"needs {why}, and {node} {problem}" if problem else ""
+        return Problem(f"needs {why}, and {node} {problem}") if problem else None
 
     return check
 
@@ -81,28 +97,31 @@ def _unusable(node: str) -> str:
     return "" if stat.S_ISCHR(mode) else "is not a device (is something mounted over it?)"
 
 
-def _space() -> str:
-    for place in (state_root(), cache_root()):
+def _space() -> Problem | None:
+    for place, variable in ((state_root(), "LUSTRE_CORE_STATE"), (cache_root(), "LUSTRE_CORE_CACHE")):
         existing = next(path for path in [place, *place.parents] if path.exists())
-        if shutil.disk_usage(existing).free < _SPACE:
-            return f"needs {_SPACE >> 30} GiB of free disk at {existing}: free some, or set LUSTRE_CORE_STATE and LUSTRE_CORE_CACHE"
-    return ""
+        free = shutil.disk_usage(existing).free
+        if free < _SPACE:
+            what = f"needs {_SPACE >> 30} GiB of disk at {existing}, and {free / 2**30:.1f} GiB are free"
+            return Problem(what, f"free some, or name another place in {variable}")
+    return None
 
 
-def _namespaces() -> str:
-    """Try the real thing in a child: mount an overlay where the hosts' roots would be, make a bridge and a veth pair."""
+def _namespaces() -> Problem | None:
+    """Try the real thing, in a child: an overlay where the hosts' roots would be, a bridge, a veth pair."""
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
-        text = "may not make namespaces, mounts and network interfaces"
-        with contextlib.suppress(BaseException):
+        text = "needs namespaces, mounts and network interfaces of its own, and trying them failed"
+        with contextlib.suppress(Exception):
             text = _attempt()
         os.write(send, text.encode())
         os._exit(0)
     os.close(send)
     os.waitpid(child, 0)
     with open(receive, encoding="utf-8") as answer:
-        return answer.read()
+        text = answer.read()
+    return Problem(text) if text else None
 
 
 def _attempt() -> str:
@@ -117,23 +136,19 @@ def _attempt() -> str:
             kernel.mount("overlay", top / "root", "overlay", 0, options)
             kernel.unmount(top / "root")
     except OSError as error:
-        return f"needs to mount overlays at {state_root()}, which does not work here ({error}); inside a container it rarely does"
+        return f"needs to mount overlays at {state_root()}, and that fails here ({error}; inside a container it mostly does)"
     try:
         kernel.unshare(kernel.CLONE_NEWNET)
     except OSError as error:
-        return f"needs network namespaces, which this machine refuses ({error.strerror})"
+        return f"needs network namespaces, and this machine refuses them ({error.strerror})"
     if not shutil.which("ip"):  # not installed yet: the kernel's part cannot be asked for
         return ""
     text = "link add name br0 type bridge\nlink add name p0 type veth peer name p1\n"
     done = subprocess.run(["ip", "-batch", "-"], input=text, capture_output=True, text=True, check=False)
-    return (
-        ""
-        if done.returncode == 0
-        else f"needs bridges and veth pairs, which the kernel refuses ({done.stderr.strip()})"
-    )
+    return "" if done.returncode == 0 else f"needs bridges and veth pairs, and the kernel says {done.stderr.strip()}"
 
 
-CHECKS: tuple[Callable[[], str], ...] = (
+CHECKS: tuple[Check, ...] = (
     _system,
     _root,
     _file_system("cgroup2", "the systemd of the hosts lives in it"),
@@ -149,12 +164,12 @@ def check() -> None:
     """Raise ``NotHere`` with the first thing that is missing."""
     for examine in CHECKS:
         if problem := examine():
-            raise NotHere(f"The rehearsal {problem}. {INSTEAD}")
+            raise NotHere(f"The rehearsal {problem.what}: {problem.remedy}.")
 
 
 def missing_packages() -> list[str]:
     missing = {package for program, package in TOOLS.items() if not shutil.which(program)}
-    if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
+    if not Path(base.KEYRING).exists():
         missing.add(_KEYRING_PACKAGE)
     return sorted(missing)
 
@@ -165,16 +180,19 @@ def ensure_tools(say: Callable[[str], None]) -> None:
     if not missing:
         return
     say(f"installing {', '.join(missing)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", *missing]
-    done = None
-    for argv in (install, ["apt-get", "update", "-q"], install):  # the lists may be absent or old: then once more
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False
+    install = ["install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", *missing]
+    if _apt(install).returncode == 0:
+        return
+    _apt(["update", "-q"])  # the lists may be absent or old: then once more
+    done = _apt(install)
+    if done.returncode != 0:
+        said = " / ".join(done.stderr.strip().splitlines()[-3:])
+        raise RehearsalError(
+            f"Could not install {', '.join(missing)}: apt-get said: {said}. Install them yourself, then run it again."
         )
-        if argv is install and done.returncode == 0:
-            return
-    said = " / ".join((done.stderr if done else "").strip().splitlines()[-3:])
-    raise RehearsalError(
-        f"Could not install {', '.join(missing)} by apt-get, which said: {said}. Install them yourself, then run it again."
-    )
+
+
+def _apt(words: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    argv = ["apt-get", *words]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, check=False)
