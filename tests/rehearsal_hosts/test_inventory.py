@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,13 @@ def test_what_cannot_be_rehearsed_is_a_sentence(
     listed["_meta"]["hostvars"][host][name] = value
     with pytest.raises(RehearsalError, match=message):
         inventory.spec_from_inventory(listed)
+
+
+def test_values_of_an_inventory_plugin_are_unwrapped(listed: dict[str, Any], tmp_path: Path) -> None:
+    listed["_meta"]["hostvars"]["mds1"]["lustre_nids"] = [{"__ansible_unsafe": "10.77.0.11@tcp0"}]
+    (tmp_path / "listed.json").write_text(json.dumps(listed))
+    spec = inventory.from_paths([str(tmp_path / "listed.json")])
+    assert next(host for host in spec.hosts if host.name == "mds1").interfaces[0].addresses == ("10.77.0.11/24",)
 
 
 def test_an_unknown_host_is_named(listed: dict[str, Any]) -> None:
