@@ -314,7 +314,7 @@ def parameters_of(answer: lctl_params.Answer, asked: Sequence[str]) -> list[dict
         pattern = glob(normal(name))
         found.append({
             "name": name,
-            "values": {full: text for full, text in answer.values.items() if pattern.match(full)},
+            "live": {full: text for full, text in answer.values.items() if pattern.match(full)},
             "unreadable": {full: why for full, why in answer.unreadable.items() if pattern.match(full)},
         })
     return found

@@ -37,7 +37,7 @@ seealso:
   - module: lustre.core.site_info
   - module: lustre.core.param
 author:
-  - lustre.core contributors
+  - lustre.core contributors (@lustre-core)
 """
 
 EXAMPLES = r"""
@@ -133,14 +133,14 @@ targets:
   elements: dict
   contains:
     label: {description: Name of the target., type: str}
-    kind: {description: V(mgt)\, V(mdt) or V(ost)., type: str}
+    kind: {description: 'V(mgt), V(mdt) or V(ost).', type: str}
     fsname: {description: Name of the file system; null for an MGT., type: str}
-    index: {description: Index\, decimal; null for an MGT., type: int}
+    index: {description: 'Index, decimal; null for an MGT.', type: int}
     mgs: {description: Whether the MGS runs on it., type: bool}
     backend: {description: V(ldiskfs) or V(zfs)., type: str}
     device: {description: Device or dataset., type: str}
     path: {description: Where it is mounted., type: str}
-    state: {description: V(UP)\, another state of its device\, or V(missing) when it is mounted and does not run., type: str}
+    state: {description: 'V(UP), another state of its device, or V(missing) when it is mounted and does not run.', type: str}
     recovery: {description: Its recovery status., type: dict}
     ready: {description: Whether it runs and is not in recovery., type: bool}
     exports: {description: Number of connected nodes., type: int}
@@ -166,10 +166,10 @@ imports:
   elements: dict
   contains:
     name: {description: Name of the device., type: str}
-    type: {description: V(mgc)\, V(mdc)\, V(osc) or V(osp)., type: str}
+    type: {description: 'V(mgc), V(mdc), V(osc) or V(osp).', type: str}
     target: {description: Label of the target., type: str}
     fsname: {description: Name of the file system; null for the MGS., type: str}
-    state: {description: State as Lustre says it\, such as V(FULL)\, V(IDLE)\, V(DISCONN)\, V(EVICTED)., type: str}
+    state: {description: 'State as Lustre says it, such as V(FULL), V(IDLE), V(DISCONN), V(EVICTED).', type: str}
     connected: {description: Whether the state is V(FULL) or V(IDLE) (which reconnects when it is used)., type: bool}
     nid: {description: NID that it is connected to., type: str}
     service_nids: {description: NIDs that it may connect to., type: list, elements: str}
@@ -219,11 +219,11 @@ parameters:
   elements: dict
   contains:
     name: {description: The name as given., type: str}
-    values: {description: Values by full name; empty when nothing matches., type: dict}
-    unreadable: {description: Full names that exist and cannot be read\, with the reason., type: dict}
+    live: {description: Values by full name; empty when nothing matches., type: dict}
+    unreadable: {description: 'Full names that exist and cannot be read, with the reason.', type: dict}
   sample:
     - name: osc.fs1-*.max_dirty_mb
-      values: {osc.fs1-OST0000-osc-ffff8f3a2c4d5000.max_dirty_mb: '512'}
+      live: {osc.fs1-OST0000-osc-ffff8f3a2c4d5000.max_dirty_mb: '512'}
       unreadable: {}
 roles:
   description: What the node does now, of V(mgs), V(mds), V(oss), V(router) (when O(gather) has V(lnet)) and V(client).

@@ -79,7 +79,7 @@ seealso:
   - module: lustre.core.node_info
   - module: lustre.core.site_info
 author:
-  - lustre.core contributors
+  - lustre.core contributors (@lustre-core)
 """
 
 EXAMPLES = r"""
@@ -122,13 +122,13 @@ plan:
   elements: dict
   contains:
     kind: {description: Always V(param)., type: str}
-    action: {description: V(set) (live\, on this node)\, V(store) or V(delete)., type: str}
-    object: {description: Name of the parameter\, with the file for scope V(mount)., type: str}
+    action: {description: 'V(set) (live, on this node), V(store) or V(delete).', type: str}
+    object: {description: 'Name of the parameter, with the file for scope V(mount).', type: str}
     reason: {description: What was found and what is wanted., type: str}
     command:
       description: The command. Steps that share a process are sent to the C(lctl) of the first of them on its standard input.
       type: str
-    file: {description: The file that is written\, for scope V(mount)., type: str}
+    file: {description: 'The file that is written, for scope V(mount).', type: str}
     destructive: {description: Always false., type: bool}
     disruptive: {description: Always false., type: bool}
   sample:
@@ -175,10 +175,10 @@ state:
       type: list
       elements: dict
       contains:
-        name: {description: Name as given\, with dots., type: str}
+        name: {description: 'Name as given, with dots.', type: str}
         scope: {description: Scope as given., type: str}
         live: {description: Live values on this node by full name (not for scope V(mount))., type: dict}
-        stored: {description: Stored value\, or null (not for scope V(local))., type: str}
+        stored: {description: 'Stored value, or null (not for scope V(local)).', type: str}
         file: {description: The file that the mount reads (scope V(mount))., type: str}
     undeclared: {description: Stored parameters under a prefix of O(purge) that are not declared., type: dict}
     notes: {description: What is legal and rarely meant; also given as warnings., type: list, elements: str}

@@ -21,7 +21,7 @@ extends_documentation_fragment:
 seealso:
   - module: lustre.core.node_info
 author:
-  - lustre.core contributors
+  - lustre.core contributors (@lustre-core)
 """
 
 EXAMPLES = r"""
@@ -48,8 +48,8 @@ filesystems:
   elements: dict
   contains:
     name: {description: Name of the file system., type: str}
-    mgs: {description: This MGS\, as the description of an MGS outside of an inventory., type: dict}
-    mdts: {description: Registered MDTs\, each with index\, label and the NIDs per service node., type: list, elements: dict}
+    mgs: {description: 'This MGS, as the description of an MGS outside of an inventory.', type: dict}
+    mdts: {description: 'Registered MDTs, each with index, label and the NIDs per service node.', type: list, elements: dict}
     osts: {description: Registered OSTs likewise., type: list, elements: dict}
     params: {description: Stored parameters whose name has the file system's name in it., type: list, elements: dict}
   sample:

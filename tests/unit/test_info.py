@@ -137,9 +137,9 @@ def test_parameters_asked_for(fake):
     run = fake([(("lctl",), (2, out, err), stdin)])
     node = inspector(run, gather=[], parameters=["osc/*/max_dirty_mb", "no.such", "mdt.fs1-MDT0000.evict_client"]).node()
     assert node["parameters"] == [
-        {"name": "osc/*/max_dirty_mb", "values": {"osc.fs1-a.max_dirty_mb": "5", "osc.fs1-b.max_dirty_mb": "6"}, "unreadable": {}},
-        {"name": "no.such", "values": {}, "unreadable": {}},
-        {"name": "mdt.fs1-MDT0000.evict_client", "values": {}, "unreadable": {"mdt.fs1-MDT0000.evict_client": "Permission denied"}}]
+        {"name": "osc/*/max_dirty_mb", "live": {"osc.fs1-a.max_dirty_mb": "5", "osc.fs1-b.max_dirty_mb": "6"}, "unreadable": {}},
+        {"name": "no.such", "live": {}, "unreadable": {}},
+        {"name": "mdt.fs1-MDT0000.evict_client", "live": {}, "unreadable": {"mdt.fs1-MDT0000.evict_client": "Permission denied"}}]
 
 
 def test_usage_of_client_mounts(fake, transcript):
