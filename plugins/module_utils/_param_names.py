@@ -36,7 +36,7 @@ def table() -> tuple[Known, ...]:
     known = []
     for line in _param_table.LINES.strip().splitlines():
         prefix, kind_text, *names = line.split()
-        kind_name, _, unit = kind_text.partition(":")
+        kind_name, _colon, unit = kind_text.partition(":")
         kind = Kind(kind_name, _UNITS.get(unit, 1))
         for name in names:
             full = name if prefix == "-" else f"{prefix}.{name}"

@@ -68,7 +68,7 @@ def parse_line(line: str) -> Record:
         name, value = parameter["name"], parameter["value"]
         # conf_param records show `name=value` as the name, and the value once more or not at all.
         if match["event"] != "set_param" and "=" in name:
-            name, _, shown = name.partition("=")
+            name, _equals, shown = name.partition("=")
             value = shown if value is None else value
         fields.update({"parameter": name.strip(), "value": (value or "").strip()})
     return Record(int(match["index"]), match["event"], fields)

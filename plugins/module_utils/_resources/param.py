@@ -242,7 +242,7 @@ class ParamResource(Resource[Have]):
         found = []
         for record in have.conf:
             old = record.fields.get("parameter", "")
-            section, _, tunable = old.partition(".")
+            section, _dot, tunable = old.partition(".")
             same_tunable = want.name == tunable if section == "sys" else (
                 want.name.startswith(f"{section}.") and want.name.rpartition(".")[2] == tunable)
             if not same_tunable or want.is_met_by(record.fields.get("value", "")):
@@ -340,7 +340,7 @@ def failed_settings(step: Step, out: str, err: str) -> list[str]:
             if words[:3] == ["set_param", "-P", "-d"] and words[3] in stored and not _stored_again(words[3], lines):
                 failed.append(words[3])
             elif words[:2] == ["set_param", "-P"] and words[2] != "-d":
-                name, _, value = words[2].partition("=")
+                name, _equals, value = words[2].partition("=")
                 if stored.get(name) != value:
                     failed.append(name)
     return list(dict.fromkeys(failed))
