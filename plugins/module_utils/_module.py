@@ -44,7 +44,7 @@ def run_resource(
     ``extra`` adds return values that only this module has.
     """
     try:
-        outcome = converge(build(module.params), run or CommandRunner(), check_mode=module.check_mode)
+        outcome = converge(build(module.params), run or CommandRunner(module), check_mode=module.check_mode)
         values = {**result(outcome, show_diff=module._diff), **(extra(outcome) if extra else {})}
     except LustreError as error:
         fail(module, error)

@@ -2,26 +2,27 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """How this collection starts a program: list of words, locale C, always with a bound.
 
-``AnsibleModule.run_command`` knows no time-out, and a Lustre mount whose MGS is down
-can hang for minutes and not even be killed (Lustre 2.17.0, observed).  So the
-production runner is ours; it gives up on a process that SIGKILL does not end.
+``AnsibleModule.run_command`` knows no time-out, and a Lustre mount whose MGS is down can
+hang for minutes and not even be killed (Lustre 2.17.0, observed).  So the production
+runner lets a timer interrupt it, ends the program's whole process group, and gives up on
+one that SIGKILL does not end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import signal
-import subprocess
-from typing import NamedTuple, Protocol, Sequence
+import time
+from typing import Any, Iterator, NamedTuple, Protocol, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolMissing, ToolTimeout
 
 DEFAULT_TIMEOUT = 120.0
-#: How long a process may take to die after SIGKILL before we leave it behind.
+#: How long a process may take to die after SIGTERM, and again after SIGKILL, before we leave it behind.
 KILL_GRACE = 5.0
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ENV = {"LC_ALL": "C", "LANG": "C", "LANGUAGE": "", "PATH": _PATH, "HOME": "/root", "TERM": "dumb"}
+_ENV = {"LC_ALL": "C", "LANG": "C", "LC_MESSAGES": "C", "LANGUAGE": "C", "TERM": "dumb"}
+_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"]
 
 
 class Result(NamedTuple):
@@ -42,53 +43,75 @@ class Runner(Protocol):
     def __call__(self, argv: Sequence[str], stdin: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Result: ...
 
 
-class CommandRunner:
-    """The production runner; ``count`` is the number of processes started so far."""
+class _TimeIsUp(Exception):
+    """Raised by the timer inside run_command; never leaves this file."""
 
-    def __init__(self) -> None:
+
+class CommandRunner:
+    """The production runner, around an AnsibleModule; ``count`` is the number of processes started so far."""
+
+    def __init__(self, module: Any) -> None:
         self.count = 0
+        self._module = module
         self._found: dict[str, str] = {}
 
     def _resolve(self, program: str) -> str:
         if program not in self._found:
-            found = shutil.which(program, path=_PATH)
+            found = self._module.get_bin_path(program, required=False, opt_dirs=_FOLDERS)
             if found is None:
                 raise ToolMissing(program)
             self._found[program] = found
         return self._found[program]
 
     def __call__(self, argv: Sequence[str], stdin: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Result:
-        words = [self._resolve(argv[0]), *argv[1:]]
+        # setsid(1) makes the program the leader of a group of its own and then becomes it: no process more,
+        # and mount(8) is ended together with the helper that it started
+        words = [self._resolve("setsid"), self._resolve(argv[0]), *argv[1:]]
         self.count += 1
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_ENV,
-            cwd="/",
-            start_new_session=True,
-        )
+        started: list[Any] = []
         try:
-            out, err = process.communicate(stdin.encode() if stdin is not None else None, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise ToolTimeout(f"run {argv[0]}", argv, timeout, still_running=not _kill(process)) from None
-        return Result(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+            with _timer(timeout):
+                rc, out, err = self._module.run_command(
+                    words,
+                    data=None if stdin is None else stdin.encode(),
+                    binary_data=True,
+                    environ_update=_ENV,
+                    cwd="/",
+                    errors="replace",
+                    expand_user_and_vars=False,
+                    handle_exceptions=False,
+                    before_communicate_callback=started.append,
+                )
+        except _TimeIsUp:
+            gone = all(_end(process) for process in started)
+            raise ToolTimeout(f"run {argv[0]}", argv, timeout, still_running=not gone) from None
+        return Result(rc, out, err)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> bool:
-    """End the process group; False when it survives even SIGKILL (uninterruptible wait)."""
+@contextlib.contextmanager
+def _timer(seconds: float) -> Iterator[None]:
+    """Raise _TimeIsUp in the main thread, where a module runs, when the body takes longer."""
+
+    def ring(number: int, frame: Any) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _end(process: Any) -> bool:
+    """End the program's group; False when it survives even SIGKILL (uninterruptible wait)."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(KILL_GRACE)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
-    return process.poll() is not None
+        end = time.monotonic() + KILL_GRACE
+        while process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        if process.poll() is not None:
+            return True
+    return False

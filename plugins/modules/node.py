@@ -219,7 +219,7 @@ def main() -> None:
         mutually_exclusive=[("want", name) for name in SINGLE],
         supports_check_mode=True,
     )
-    run = CommandRunner()
+    run = CommandRunner(module)
     try:
         results = converge_node(parts_of(options_of(module.params)), run, check_mode=module.check_mode)
     except LustreError as error:

@@ -264,7 +264,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    inspector = Inspector(CommandRunner(), module.params["gather"], module.params["parameters"])
+    inspector = Inspector(CommandRunner(module), module.params["gather"], module.params["parameters"])
     module.exit_json(changed=False, **inspector.node())
 
 

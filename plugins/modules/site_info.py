@@ -111,7 +111,7 @@ from ansible_collections.lustre.core.plugins.module_utils._run import CommandRun
 def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     try:
-        found = site(CommandRunner())
+        found = site(CommandRunner(module))
     except LustreError as error:
         fail(module, error)
     module.exit_json(changed=False, **found)
