@@ -22,6 +22,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import pythons
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -43,11 +46,17 @@ def wanted_pythons(name: str) -> list[str]:
     return match[1].split()
 
 
+def built_python(version: str) -> Path:
+    """Where tools/pythons.py puts an interpreter that this machine lacks."""
+    return cache() / "pythons" / version / "bin" / f"python{version}"
+
+
 def find_python(version: str) -> str | None:
     """An interpreter of that version that has venv and runs: on PATH, in the usual places, or pyenv's."""
     places = [shutil.which(f"python{version}"), f"/usr/bin/python{version}", f"/usr/local/bin/python{version}"]
     pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     places += sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python{version}"), reverse=True)
+    places.append(str(built_python(version)))
     check = f"import sys, venv, ensurepip; sys.exit('{version}' != '%d.%d' % sys.version_info[:2])"
     for place in places:
         if not place or not os.access(place, os.X_OK):
@@ -61,6 +70,18 @@ def interpreter(name: str) -> str | None:
     return next((found for version in wanted_pythons(name) if (found := find_python(version))), None)
 
 
+def build_interpreter(name: str) -> str | None:
+    """Build a Python that the environment runs on, where this machine allows it."""
+    version = next((version for version in wanted_pythons(name) if pythons.can_build(version)), None)
+    if version is None:
+        return None
+    place = built_python(version)
+    place.parent.parent.parent.mkdir(parents=True, exist_ok=True)
+    with open(place.parent.parent.parent / f".{version}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return find_python(version) or str(pythons.build(version, place.parent.parent))
+
+
 def first(names: list[str]) -> str:
     """The first environment that a Python of this machine runs; the last one when none does (its error says why)."""
     return next((name for name in names if interpreter(name)), names[-1])
@@ -68,7 +89,7 @@ def first(names: list[str]) -> str:
 
 def ensure(name: str) -> Path:
     """The folder of the environment ``name``; built when it is not there yet."""
-    python = interpreter(name)
+    python = interpreter(name) or build_interpreter(name)
     if python is None:
         sys.exit(
             f"The environment {name!r} needs one of Python {', '.join(wanted_pythons(name))} with venv, and none was found "
