@@ -47,7 +47,10 @@ def main() -> None:
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     quiet = {"env": environ, "check": False, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     subprocess.run(["apt-get", "-qq", "update"], **quiet)
-    done = subprocess.run(["apt-get", "-qq", "-y", "install", "--no-install-recommends", *wanted], **quiet)
+    done = subprocess.run(
+        ["apt-get", "-qq", "-y", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends", *wanted],
+        **quiet,
+    )
     if done.returncode != 0 or missing():
         sys.exit(f"apt-get could not install {' '.join(missing())}. It said last:\n{done.stdout[-1500:]}")
 

@@ -35,7 +35,19 @@ def build(version: str, prefix: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="lustre-core-python-") as folder:
         work = Path(folder)
         _checked(["apt-get", "-qq", "update"], work)
-        _checked(["apt-get", "-qq", "-y", "install", "--no-install-recommends", *BUILD_NEEDS.split()], work)
+        _checked(
+            [
+                "apt-get",
+                "-qq",
+                "-y",
+                "-o",
+                "DPkg::Lock::Timeout=300",
+                "install",
+                "--no-install-recommends",
+                *BUILD_NEEDS.split(),
+            ],
+            work,
+        )
         source = _source(version, work)
         _checked(["./configure", f"--prefix={prefix}", "--with-ensurepip=install", "--disable-test-modules"], source)
         _checked(["make", f"-j{os.cpu_count()}"], source)
