@@ -103,7 +103,7 @@ ALL: tuple[Stage, ...] = (
         "roles and playbooks, production profile",
         "checks",
         "gates",
-        ("ansible-lint", "--offline", "--profile", "production"),
+        ("ansible-lint",),
     ),
     _unit("2.21"),
     _unit("2.19"),
