@@ -21,6 +21,8 @@ from ansible_collections.lustre.core.plugins.module_utils._engine import Resourc
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, ToolError, ToolMissing
 from ansible_collections.lustre.core.plugins.module_utils._module import step_line, text_of
 from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._resources.directory import DirectoryResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
@@ -29,12 +31,13 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.target impo
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
-#: In the order in which they are done.  LNet comes before its unit: the lnet part writes the unit's drop-in.
-PHASES = ("lnet", "services", "params_mount", *TARGET_PHASES, "client", "params")
+#: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
+#: since the lnet part writes the unit's drop-in.
+PHASES = ("firewall", "lnet", "services", "params_mount", *TARGET_PHASES, "client", "directories", "client_subdir", "params")
 LNET_UNIT = "lnet.service"
-_ACTED_ON = ("lnet", "targets", "mounts", "params", "purge_params", "services")
+_ACTED_ON = ("firewall", "lnet", "targets", "mounts", "directories", "params", "purge_params", "services", "only_paths")
 #: What the filter node_state says about a host beside its state; ``zpools`` are made by another module.
-_TOLD = ("zpools", "roles", "filesystems", "backends", "expected")
+_TOLD = ("zpools", "roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
 
 
 @dataclass(frozen=True)
@@ -117,17 +120,23 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     lnet, pools = options.get("lnet"), [pool["name"] for pool in options.get("zpools") or ()]
     services, targets = options.get("services") or (), options.get("targets") or ()
     mounts, params, purge = options.get("mounts") or (), options.get("params") or (), options.get("purge_params") or ()
+    folders, only = options.get("directories") or (), options.get("only_paths")
 
+    firewall = options.get("firewall")
+    gate = make.make(lambda: FirewallResource.from_mapping(firewall, "firewall")) if firewall is not None else None
     network = make.make(lambda: LnetResource.from_options(lnet, "lnet")) if lnet else None
     units = make.make(lambda: ServiceResource.from_options(services, "services"))
     target = make.make(lambda: TargetResource.from_options(targets, "targets"))
-    mount = make.make(lambda: MountResource.from_options(mounts, "mounts"))
+    mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
+    directory = make.make(lambda: DirectoryResource.from_options(folders))
     # All of them are checked together, so that an error names the entry by its place in the list the user wrote.
     make.make(lambda: ParamResource.from_options(params, purge))
     if make.errors:
         raise make.errors[0] if len(make.errors) == 1 else LustreError("\n".join(str(error) for error in make.errors))
 
     parts = _down(mount, phases)
+    if gate is not None:
+        parts.append(Part("firewall", gate))
     if network is not None:
         parts.append(Part("lnet", network))
     if services:
@@ -140,6 +149,8 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
         parts.append(Part(phase, TargetResource(chosen, target.files), in_plan))
         parts.append(Part(phase, _up(mount, phase)))
     parts.append(Part("client", _up(mount, "client")))
+    parts.append(Part("directories", directory, DirectoryResource.from_options(folders, provisional=True)))
+    parts.append(Part("client_subdir", _up(mount, "client_subdir")))
     parts.append(_params("params", [param for param in params if param.get("scope") != "mount"], purge))
     return [part for part in parts if part.phase in phases and _wants(part.resource)]
 
@@ -157,16 +168,28 @@ def _target_phase(kind: str, index: int | None) -> str:
     return "mdt0" if (kind, index) == ("mdt", 0) else kind
 
 
+def _chosen(mount: MountResource, only: Sequence[str] | None) -> MountResource:
+    """The mounts at the named paths are acted on; the others stay part of the order at boot."""
+    if only is None:
+        return mount
+    unknown = sorted(set(only) - {want.path for want in mount.wants})
+    if unknown:
+        raise BadValue("only_paths", f"no mount is declared at {unknown[0]}", "Name paths of mounts.")
+    chosen = [want for want in mount.wants if want.path in only]
+    return MountResource(chosen, [want for want in mount.wants if want.path not in only], mount.local)
+
+
 def _down(mount: MountResource, phases: Sequence[str]) -> list[Part]:
     """What is to go comes first, and all of it together: clients before targets, the MGS last, LNet still up."""
     going = [want for want in mount.wants if want.state in ("unmounted", "absent") and want.phase in phases]
     rest = [want for want in mount.wants if want not in going]
-    return [Part(going[0].phase, MountResource(going, rest, mount.local))] if going else []
+    return [Part(going[0].phase, MountResource(going, [*rest, *mount.also], mount.local))] if going else []
 
 
 def _up(mount: MountResource, phase: str) -> MountResource:
     chosen = [want for want in mount.wants if want.phase == phase and want.state in ("mounted", "present")]
-    return MountResource(chosen, [want for want in mount.wants if want not in chosen], mount.local)
+    rest = [want for want in mount.wants if want not in chosen]
+    return MountResource(chosen, [*rest, *mount.also], mount.local)
 
 
 def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> Part:
@@ -174,7 +197,7 @@ def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str
 
 
 def _wants(resource: Any) -> bool:
-    """Whether a part has anything to look after (LNet always: it is made only when described)."""
+    """Whether a part has anything to look after (LNet and the firewall always: they are made only when described)."""
     return bool(getattr(resource, "wants", True) or getattr(resource, "purge", ()))
 
 
@@ -240,10 +263,10 @@ def node_values(results: Sequence[PartResult], processes: int, show_diff: bool) 
 
 
 def _merged(states: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """The states of several parts as one: lists of the same name in a row, LNet below its own name."""
+    """The states of several parts as one: lists of the same name in a row, LNet and the firewall below their own names."""
     merged: dict[str, Any] = {}
     for kind, state in states:
-        for name, value in ({kind: dict(state)} if kind == "lnet" else state).items():
+        for name, value in ({kind: dict(state)} if kind in ("lnet", "firewall") else state).items():
             if isinstance(value, list) and isinstance(merged.get(name), list):
                 merged[name] = merged[name] + value
             elif isinstance(value, Mapping) and isinstance(merged.get(name), dict):

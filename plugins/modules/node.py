@@ -11,8 +11,8 @@ module: node
 short_description: Bring a whole Lustre node to its described state in one remote process
 version_added: 0.1.0
 description:
-  - Takes all that one node needs - LNet, service units, targets, mounts and parameters - and brings each part to its state, in the
-    right order, in one remote process. The single modules stay for those who need only one of them.
+  - Takes all that one node needs - LNet and its port in the firewall, service units, targets, mounts and parameters - and brings each
+    part to its state, in the right order, in one remote process. The single modules stay for those who need only one of them.
   - All options are checked before anything on the node is looked at, and all that are unusable are named at once.
   - The first part that fails ends the run. What was done until then is returned in RV(results), the place in RV(failed_at).
   - In check mode the whole plan is returned. Parts that depend on steps which are only planned count on them (a target that would be
@@ -20,6 +20,11 @@ description:
     yet) is returned as C(unplanned), which counts as a change.
   - Usually its input is made by the filter P(lustre.core.node_state#filter) from the description of the site.
 options:
+  firewall:
+    description:
+      - LNet's port in the firewall that runs on this node, with the options of M(lustre.core.firewall) as keys. Without it the firewall is
+        left alone.
+    type: dict
   lnet:
     description: This node's LNet, with the options of M(lustre.core.lnet) as keys. Without it LNet is left alone.
     type: dict
@@ -31,6 +36,16 @@ options:
     description: This node's mounts of targets and of file systems, each with the options of C(mounts) of M(lustre.core.mount).
     type: list
     elements: dict
+  directories:
+    description:
+      - Directories that must exist inside file systems mounted here before others mount them as C(subdir), each with C(fsname), C(path)
+        (on this node), C(owner), C(group) (both V(root) unless given) and C(mode) (V("0755") unless given).
+    type: list
+    elements: dict
+  only_paths:
+    description: Of O(mounts) act on those at these paths only; the others count for the order at boot. All unless given.
+    type: list
+    elements: str
   params:
     description: Parameters, each with the options of C(params) of M(lustre.core.param).
     type: list
@@ -50,17 +65,18 @@ options:
       - Act on these parts only. They are done in the order listed here, whatever the order of the list. What is to be unmounted or
         absent comes before everything else, clients first.
       - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
-        mounts, C(params_mount) for parameters of scope C(mount), C(params) for all others.
+        mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
-    choices: [lnet, services, params_mount, mgt, mdt0, mdt, ost, client, params]
+    choices: [firewall, lnet, services, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, params]
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.
-      - Its keys C(roles), C(filesystems), C(backends) and C(expected) say something about the host and are not acted on. Pools named in
-        C(zpools) are made by M(lustre.core.zpool); in check mode targets on them are planned although they are not there yet.
+      - Its keys C(roles), C(filesystems), C(backends), C(expected), C(mgs_users) and C(cluster_managed) say something about the host and
+        are not acted on. Pools named in C(zpools) are made by M(lustre.core.zpool); in check mode targets on them are planned although they are not there yet.
     type: dict
 seealso:
+  - module: lustre.core.firewall
   - module: lustre.core.lnet
   - module: lustre.core.target
   - module: lustre.core.mount
@@ -94,7 +110,7 @@ EXAMPLES = r"""
 - name: Only LNet, before the servers start
   lustre.core.node:
     want: "{{ lustre_node }}"
-    phases: [lnet, services]
+    phases: [firewall, lnet, services]
 """
 
 RETURN = r"""
@@ -105,7 +121,7 @@ results:
   elements: dict
   contains:
     phase: {description: The phase it belongs to., type: str}
-    kind: {description: 'The resource - C(lnet), C(service), C(target), C(mount) or C(param).', type: str}
+    kind: {description: 'The resource - C(firewall), C(lnet), C(service), C(target), C(mount) or C(param).', type: str}
     changed: {description: Whether it changed something., type: bool}
     plan: {description: Its steps., type: list, elements: dict}
     drift: {description: Its differences that are not repaired., type: list, elements: dict}
@@ -150,7 +166,8 @@ drift:
   elements: dict
   sample: []
 state:
-  description: The state of all parts - C(lnet), C(services), C(targets), C(mounts), C(parameters), as the single modules return them.
+  description:
+    - The state of all parts - C(firewall), C(lnet), C(services), C(targets), C(mounts), C(parameters), as the single modules return them.
   returned: success
   type: dict
   sample:
@@ -201,9 +218,12 @@ from ansible_collections.lustre.core.plugins.module_utils._node import (
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "firewall": {"type": "dict"},
     "lnet": {"type": "dict"},
     "targets": {"type": "list", "elements": "dict"},
     "mounts": {"type": "list", "elements": "dict"},
+    "directories": {"type": "list", "elements": "dict"},
+    "only_paths": {"type": "list", "elements": "str"},
     "params": {"type": "list", "elements": "dict"},
     "purge_params": {"type": "list", "elements": "str"},
     "services": {"type": "list", "elements": "dict"},

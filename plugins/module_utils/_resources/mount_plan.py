@@ -238,7 +238,8 @@ def _before(want: MountWant, all_wants: Sequence[MountWant]) -> list[str]:
     is server and client) after all targets.  Among other nodes nothing can be ordered:
     there ``retry=`` helps.
     """
-    local = [other for other in all_wants if other.kind == "target" and other.boot and other.state in ("mounted", "present")]
+    # One that is unmounted now is mounted at the next boot all the same.
+    local = [other for other in all_wants if other.kind == "target" and other.boot and other.state != "absent"]
     if want.kind == "target":
         local = [other for other in local if other.mgs_here and not want.mgs_here]
     return [other.path for other in sorted(local, key=lambda other: other.rank) if other.path != want.path]

@@ -65,9 +65,9 @@ class MountWant:
 
     @property
     def phase(self) -> str:
-        """``mgt``, ``mdt0``, ``mdt``, ``ost`` or ``client``."""
+        """``mgt``, ``mdt0``, ``mdt``, ``ost``, ``client``, or ``client_subdir`` for one that needs a directory to be there."""
         if self.kind == "client":
-            return "client"
+            return "client_subdir" if self.subdir else "client"
         if self.label == "MGS":
             return "mgt"
         match = _LABEL.match(self.label)
@@ -141,7 +141,7 @@ class MountWant:
             raise BadValue(f"{path}.{field}", "a client mount has none", "Only target mounts take it.")
 
 
-PHASES = ("mgt", "mdt0", "mdt", "ost", "client")
+PHASES = ("mgt", "mdt0", "mdt", "ost", "client", "client_subdir")
 
 
 def wants_from_options(mounts: Sequence[Mapping[str, Any]], path: str = "mounts") -> tuple[MountWant, ...]:

@@ -88,6 +88,18 @@ class Hosts:
             for pattern in patterns
         )
 
+    def first(self, patterns: Iterable[str]) -> str | None:
+        """The first host that a list stands for; of a group, the first in the inventory's order (nothing is walked)."""
+        for pattern in patterns:
+            if pattern in self._groups:
+                if self._groups[pattern]:
+                    return str(plain(self._groups[pattern][0]))
+            elif not ranges.is_range(pattern):
+                return pattern
+            elif ranges.readable(pattern):
+                return ranges.first(pattern)
+        return None
+
     def expanded(self, patterns: Iterable[str]) -> list[str]:
         """Every host that a list of hosts, groups and ranges stands for, each once (for the check on the controller)."""
         found: dict[str, None] = {}

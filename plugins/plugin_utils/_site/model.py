@@ -93,6 +93,22 @@ class ClientMount:
     networks: tuple[str, ...]
     timeout: int
 
+    @property
+    def whole(self) -> bool:
+        """Whether its hosts see the file system from its top, and can make directories for the others."""
+        return self.state == "mounted" and not self.subdir
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory that must be there before it is mounted by itself."""
+
+    where: str
+    path: str
+    owner: str
+    group: str
+    mode: str
+
 
 @dataclass(frozen=True)
 class FileSystem:
@@ -104,6 +120,7 @@ class FileSystem:
     clients: tuple[ClientMount, ...]
     params: tuple[Param, ...]
     purge_params: tuple[str, ...]
+    directories: tuple[Directory, ...] = ()
 
     @property
     def named(self) -> bool:

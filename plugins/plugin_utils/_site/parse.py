@@ -12,6 +12,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site import schema
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings, did_you_mean
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
     ClientMount,
+    Directory,
     FileSystem,
     Lnet,
     Mgs,
@@ -65,6 +66,7 @@ def filesystem(clean: dict[str, Any], findings: Findings) -> FileSystem:
         tuple(build_client(item, findings) for item in clean["clients"]),
         build_params(clean["params"], f"{head.path}.params"),
         tuple(clean["purge_params"]),
+        build_directories(clean["directories"]),
     )
 
 
@@ -180,6 +182,16 @@ def build_client(clean: dict[str, Any], findings: Findings) -> ClientMount:
         tuple(_each(clean["networks"], normal_net, f"{where}.networks", findings, "bad-net")),
         clean["timeout"],
     )
+
+
+def build_directories(clean: list[dict[str, Any]]) -> tuple[Directory, ...]:
+    """Those with a path; a directory comes after the one it lies in."""
+    found = [
+        Directory(item[WHERE], item["path"], item["owner"], item["group"], item["mode"])
+        for item in clean
+        if item["path"]
+    ]
+    return tuple(sorted(found, key=lambda directory: directory.path))
 
 
 def build_params(clean: Any, path: str) -> tuple[Param, ...]:

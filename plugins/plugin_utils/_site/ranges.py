@@ -95,6 +95,11 @@ def expand(pattern: str) -> list[str]:
     return ["".join(parts) for parts in itertools.product(*choices)]
 
 
+def first(pattern: str) -> str:
+    """The first name that a range stands for, without expanding it."""
+    return "".join(text + (f"{spans[0][0]:0{spans[0][2]}d}" if spans else "") for text, spans in _split(pattern))
+
+
 @functools.lru_cache(maxsize=4096)
 def _matcher(pattern: str) -> tuple[re.Pattern[str], tuple[tuple[tuple[int, int, int], ...], ...]]:
     parts = _split(pattern)

@@ -32,6 +32,8 @@ RULES = (
     Rule("param-no-mgs", "Persistent parameters need an MGS of this inventory."),
     Rule("param-wide", "On a shared MGS, a pattern names its file system: * means all of them (warning)."),
     Rule("purge-wide", "A prefix for deletion names its file system."),
+    Rule("directory-twice", "A directory is declared once per file system."),
+    Rule("directory-no-client", "Directories are made by a client that mounts the whole file system."),
     Rule("ha-alone", "A target managed by a cluster has more than one server (warning)."),
 )
 
@@ -49,6 +51,8 @@ def forms(context: Context) -> None:
         for mount in filesystem.clients:
             _form(context, mount.mount_path, f"{mount.path}.path", "mount point")
             _form(context, mount.subdir, f"{mount.path}.subdir", "subdirectory")
+        for directory in filesystem.directories:
+            _form(context, directory.path, f"{directory.where}.path", "directory")
         for target in filesystem.targets:
             _form(context, target.mount_path, f"{target.path}.path", "mount point")
 
@@ -192,6 +196,20 @@ def params_twice(context: Context) -> None:
                 )
 
 
+def directories(context: Context) -> None:
+    for filesystem in context.site.filesystems:
+        seen: dict[str, str] = {}
+        for directory in filesystem.directories:
+            other = seen.setdefault(directory.path, directory.where)
+            if other != directory.where:
+                what = f"{directory.path} is already declared by {other}"
+                context.add(f"{directory.where}.path", what, "Declare it once.", "directory-twice")
+        if filesystem.directories and not any(mount.whole for mount in filesystem.clients):
+            what = f"no client mounts the whole of {filesystem.name}, so that nobody can make them"
+            fix = "Add an entry without subdir to its clients, or remove directories and make them elsewhere."
+            context.add(f"{filesystem.path}.directories", what, fix, "directory-no-client")
+
+
 def clusters(context: Context) -> None:
     for target in context.targets():
         if target.managed_by == "ha" and len(target.servers) < 2:
@@ -199,4 +217,4 @@ def clusters(context: Context) -> None:
             context.warn(f"{target.path}.servers", what, "Name the server that can take over.", "ha-alone")
 
 
-CHECKS: tuple[Checker, ...] = (forms, mount_points, options, params, params_twice, clusters)
+CHECKS: tuple[Checker, ...] = (forms, mount_points, options, params, params_twice, directories, clusters)

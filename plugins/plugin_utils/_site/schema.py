@@ -175,6 +175,19 @@ CLIENTS = Shape(
     },
 )
 
+DIRECTORY = Shape(
+    "a directory",
+    {
+        "path": Key(PATH, "Absolute within the file system.", example="/projects"),
+        "owner": Key(Text(numbers=True, hint="a user's name or number"), "Owner, as the client that makes it knows them.", "root"),
+        "group": Key(Text(numbers=True, hint="a group's name or number"), "Group.", "root"),
+        "mode": Key(
+            Text(pattern=r"[0-7]{3,4}", hint='an octal mode in quotes, such as "0755"'), "Permissions.", "0755"
+        ),
+    },
+    doc="The first host of the first client mount of the whole file system makes it, before anybody mounts a `subdir`.",
+)
+
 FILESYSTEM = Shape(
     "a file system",
     {
@@ -195,6 +208,11 @@ FILESYSTEM = Shape(
         "purge_params": Key(
             ListOf(Text(pattern=r"\S+", hint="a prefix of parameter names")),
             "Persistent parameters that begin with one of these prefixes and are not declared are deleted.",
+            [],
+        ),
+        "directories": Key(
+            ListOf(DIRECTORY),
+            "Directories that must exist before clients mount them as `subdir`. Needs a client that mounts the whole file system.",
             [],
         ),
         "clients": Key(ListOf(CLIENTS), "Who mounts the file system, and where.", []),

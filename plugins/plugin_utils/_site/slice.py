@@ -21,6 +21,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
     FILESYSTEMS,
     Head,
     build_client,
+    build_directories,
     build_mgs,
     build_params,
     build_targets,
@@ -98,6 +99,9 @@ class Slicer:
         self.mounts: list[tuple[int, dict[str, Any]]] = []
         self.params: list[dict[str, Any]] = []
         self.purge: list[str] = []
+        self.directories: list[dict[str, Any]] = []
+        self.mgs_users: dict[str, list[str]] = {}
+        self.cluster_managed: list[str] = []
         self.pools: dict[str, dict[str, Any]] = {}
         self.roles: set[str] = {"router"} if host in self.lnet.routers else set()
         self.members: list[str] = []
@@ -136,6 +140,8 @@ class Slicer:
             self._add_target(target, mgs)
         for mount in mounts:
             self._add_client(mount, head, mgs)
+        if any(mount.whole for mount in mounts):
+            self._add_directories(head, raw)
         self._local_params(head, raw, ("local", "mount") if mounts else ("local",))
         if mgs.servers and self.host == mgs.servers[0]:
             self._mgs_params(head, raw)
@@ -228,6 +234,10 @@ class Slicer:
         self.roles.update({_ROLE_OF[target.kind]} | ({"mgs"} if target.mgs else set()))
         self.backends.add(target.backend)
         self.peers.update(dict.fromkeys(target.servers))
+        if own_mgs:
+            self.mgs_users[target.mount_path] = self._users_of(target.fsname)
+        if target.managed_by != "site":
+            self.cluster_managed.append(target.label)
         if primary:
             self.targets.append(self._target(target, fsname, nodes))
             if target.backend == "zfs":
@@ -309,6 +319,38 @@ class Slicer:
         }
         self._add_mount((3, 0), wanted)
 
+    def _users_of(self, owner: str) -> list[str]:
+        """The file systems that have the MGS described under this one."""
+        users = [(raw.get("name"), raw.get("mgs")) for _number, raw in self.raw]
+        return _names(
+            [name for name, mgs in users if name == owner or (isinstance(mgs, Mapping) and mgs.get("of") == owner)]
+        )
+
+    def _add_directories(self, head: Head, raw: Mapping[str, Any]) -> None:
+        """Exactly one host makes them: the first of the first client mount that sees the whole file system."""
+        if not raw.get("directories"):
+            return
+        path = f"{head.path}.directories"
+        for number, entry in _entries(raw.get("clients")):
+            mount = build_client(check(schema.CLIENTS, entry, f"{head.path}.clients[{number}]", self.findings), self.findings)
+            if mount.whole and self.hosts.first(mount.hosts) is not None:
+                break
+        else:
+            return
+        if self.hosts.first(mount.hosts) != self.host:
+            return
+        clean = check(schema.FILESYSTEM.keys["directories"].type, raw["directories"], path, self.findings)
+        for directory in build_directories([] if clean is UNUSABLE else clean):
+            self.directories.append(
+                {
+                    "fsname": head.name,
+                    "path": mount.mount_path.rstrip("/") + directory.path,
+                    "owner": directory.owner,
+                    "group": directory.group,
+                    "mode": directory.mode,
+                }
+            )
+
     def _add_mount(self, order: tuple[int, int], wanted: dict[str, Any]) -> None:
         wanted["remount"] = wanted["path"] in self.consent("remount")
         wanted["unmount"] = wanted["path"] in self.consent("unmount")
@@ -342,9 +384,11 @@ class Slicer:
         self.mounts.sort(key=lambda pair: pair[0])
         outside = [nid for number in range(len(self.raw)) for nid in self._external(number)]
         return {
+            "firewall": {"port": self.lnet.port},
             "lnet": self.lnet.state(self.consent("remove_networks")),
             "targets": sorted(self.targets, key=lambda t: (("mgt", "mdt", "ost").index(t["kind"]), t["index"] or 0)),
             "mounts": [wanted for _order, wanted in self.mounts],
+            "directories": self.directories,
             "params": self.params,
             "purge_params": self.purge,
             "services": [{"name": "lnet.service", "enabled": True, "started": True}],
@@ -352,6 +396,8 @@ class Slicer:
             "filesystems": self.members,
             "backends": sorted(self.backends),
             "zpools": list(self.pools.values()),
+            "mgs_users": self.mgs_users,
+            "cluster_managed": self.cluster_managed,
             "expected": self.lnet.expected([*self.peers, *self.lnet.routers], outside),
         }
 
