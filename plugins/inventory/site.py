@@ -87,6 +87,24 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hos
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings, SiteError
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Site
 
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core before 2.19 trusts every string
+    trust_as_template = None
+
+
+def _trusted(value: Any) -> Any:
+    """The user's own text, of which ranges made new strings: as good as what is read from the file as it stands."""
+    if trust_as_template is None:
+        return value
+    if type(value) is str:
+        return trust_as_template(value)
+    if type(value) is list:
+        return [_trusted(item) for item in value]
+    if type(value) is dict:
+        return {key: _trusted(item) for key, item in value.items()}
+    return value
+
 
 class InventoryModule(BaseInventoryPlugin):
     """Makes an inventory from a site file."""
@@ -134,7 +152,7 @@ class InventoryModule(BaseInventoryPlugin):
         for name, variables in declared.hosts.items():
             self.inventory.add_host(name)
             for key, value in variables.items():
-                self.inventory.set_variable(name, key, value)
+                self.inventory.set_variable(name, key, _trusted(value))
         for group, names in declared.groups.items():
             self.inventory.add_group(group)
             for name in names:

@@ -1,0 +1,104 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""For tests of the site description: the demo's file, hostvars that count who was asked, and real Ansible programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.lustre.core.plugins.plugin_utils._site import inventory, parse
+from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "inventories" / "demo"
+
+
+class AskedHosts(Mapping[str, Any]):
+    """``hostvars`` that notes whose variables were read, and refuses to be walked over."""
+
+    def __init__(self, hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, list[str]]) -> None:
+        self.asked: set[str] = set()
+        self._hosts, self._groups = hosts, {name: set(members) for name, members in groups.items() if name != "all"}
+
+    def __getitem__(self, host: str) -> Any:
+        self.asked.add(host)
+        names = sorted(name for name, members in self._groups.items() if host in members)
+        return {**self._hosts[host], "group_names": names, "inventory_hostname": host}
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._hosts
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("somebody walks over all hosts")
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+
+class NoMembers(dict[str, list[str]]):
+    """``groups`` whose members nobody may read; only the names of the groups are free."""
+
+    def __getitem__(self, name: str) -> list[str]:
+        raise AssertionError(f"somebody reads the members of {name}")
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name]
+
+
+class SiteFile:
+    """A site file as the inventory plugin would give it to a play."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        findings = Findings()
+        declared = inventory.declared(config.get("hosts"), findings)
+        self.filesystems, self.lnet = config.get("filesystems") or [], config.get("lnet") or {}
+        site = parse.site(self.filesystems, self.lnet, findings)
+        assert not findings.problems, [str(problem) for problem in findings.problems]
+        self.hosts, self.groups = inventory.overlay({}, {}, declared, site)
+
+    def hostvars(self) -> AskedHosts:
+        return AskedHosts(self.hosts, self.groups)
+
+    def node(self, host: str, **options: Any) -> dict[str, Any]:
+        return node_state(self.filesystems, host, self.hostvars(), self.groups, self.lnet, **options)
+
+
+def demo() -> SiteFile:
+    return SiteFile(yaml.safe_load((DEMO / "site.lustre.yml").read_text(encoding="utf-8")))
+
+
+def ansible(program: str, *words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run an Ansible program of this very environment, without settings of the machine."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    settings = {
+        "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH") or str(_collections()),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_DEVEL_WARNING": "0",
+    }
+    command = [str(Path(sys.executable).parent / program), *words]
+    return subprocess.run(
+        command, cwd=cwd, env={**kept, **settings, **environ}, text=True, capture_output=True, check=False, timeout=120
+    )
+
+
+def _collections() -> Path:
+    import ansible_collections.lustre.core.plugins.plugin_utils._site as package
+
+    return Path(next(iter(package.__path__))).parents[5]
+
+
+def listed(*sources: Path | str) -> dict[str, Any]:
+    done = ansible("ansible-inventory", *(word for source in sources for word in ("-i", str(source))), "--list")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
