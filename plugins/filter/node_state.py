@@ -61,7 +61,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The keys C(lnet), C(targets), C(mounts), C(params), C(purge_params) and C(services) are the options of M(lustre.core.node).
+    - The keys C(firewall), C(lnet), C(targets), C(mounts), C(params), C(purge_params) and C(services) are the options of M(lustre.core.node).
     - C(roles) is the list of the host's roles (C(mgs), C(mds), C(oss), C(router), C(client)), C(filesystems) that of the
       file systems it has a part in, C(backends) that of the backends of its targets.
     - C(zpools) lists the pools that its targets ask for (C(primary) is true where the pool is to be created).

@@ -56,6 +56,23 @@ class FirewallResource:
             raise BadValue("port", f"{port} is not a TCP port", "Give a number from 1 to 65535; LNet's is 988.")
         return cls(port, zone)
 
+    @classmethod
+    def from_mapping(cls, options: Any, path: str) -> FirewallResource:
+        """The same from a mapping of options; BadValue names an unusable one below ``path``."""
+        if not isinstance(options, Mapping):
+            raise BadValue(path, f"{options!r} is not a mapping", "Write {port: 988}.")
+        unknown = sorted(set(options) - {"port", "zone"})
+        if unknown:
+            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", "Known are: port, zone.")
+        try:
+            port = int(options.get("port") or 988)
+        except (TypeError, ValueError):
+            raise BadValue(f"{path}.port", f"{options['port']!r} is not a number", "LNet's port is 988.") from None
+        try:
+            return cls.from_options(port, str(options.get("zone") or ""))
+        except BadValue as error:
+            raise BadValue(f"{path}.{error.path}", error.problem, error.remedy) from None
+
     def have(self, run: Runner) -> Have:
         return self._firewalld(run) or self._ufw(run) or self._nftables(run) or Have("none")
 

@@ -14,6 +14,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Lnet, Network
 from ansible_collections.lustre.core.plugins.plugin_utils._site.routing import Topology
 
+LNET_PORT = 988
+
 
 def without_none(items: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in items.items() if value is not None}
@@ -50,6 +52,12 @@ class LnetSlice:
     @cached_property
     def networks(self) -> list[Network]:
         return networks_of(self.hosts, self.lnet, self.host)
+
+    @property
+    def port(self) -> int:
+        """The TCP port on which LNet listens; an unusable one is for the check of the whole to report."""
+        given = str((self.lnet.module_options.get("lnet") or {}).get("accept_port", LNET_PORT))
+        return int(given) if given.isdigit() else LNET_PORT
 
     @cached_property
     def nets(self) -> list[str]:
