@@ -31,7 +31,9 @@ PERSISTENT = "/var/lib/lustre-sim/node"
 SITE = "/var/lib/lustre-sim/site"
 TICK = 1.0
 # What users other than root may ask: everything that only reads. The real tools need no privilege for these, either.
-UNPRIVILEGED = re.compile(r"(node\.(ping|loaded)|lnet\.(nids|ping|which_nid)|\w+\.(\w+_)?(show|list|get|info|df|read))\Z")
+UNPRIVILEGED = re.compile(
+    r"(node\.(ping|loaded)|lnet\.(nids|ping|which_nid)|obd\.(devices|filesystems|check)|"
+    r"\w+\.(\w+_)?(show|list|get|info|df|read))\Z")
 
 
 class Daemon:

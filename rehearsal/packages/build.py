@@ -22,6 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SIM = HERE.parent / "lustre_sim"
 VERSION = "2.17.0-1"
+VERSION_KERNEL = "1"
 E2FSPROGS = "1.47.3-wc1"
 ORIGIN = "Lustre rehearsal"
 LIB = "usr/lib/lustre-sim/lustre_sim"
@@ -89,6 +90,7 @@ def build_all(work: Path, out: Path, kernel: str) -> None:
         tools = {**COMMON_TOOLS, **(SERVER_TOOLS if kind == "server" else {})}
         _utils(work / f"{kind}-utils", out, kind, other, tools)
         _modules(work / f"{kind}-modules", out, kind, other, kernel)
+    _kernel(work / "kernel", out, kernel)
     _e2fsprogs(work / "e2fsprogs", out)
     _index(out)
 
@@ -112,7 +114,7 @@ def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str
     _put(tree, "DEBIAN/postinst", b"#!/bin/sh\nset -e\nsystemctl daemon-reload >/dev/null 2>&1 || true\n", 0o755)
     against = f"lustre-{other}-utils"
     fields = {
-        "Depends": "python3, kmod, bindfs, fuse3, e2fsprogs",
+        "Depends": "python3, kmod, e2fsprogs",
         "Conflicts": against,
         "Replaces": against,
         "Provides": "lustre-utils",
@@ -156,6 +158,7 @@ def _modules(tree: Path, out: Path, kind: str, other: str, kernel: str) -> None:
             tree, f"lib/modules/{kernel}/updates/kernel/fs/lustre/{module}.ko", f"simulated module {module}\n".encode()
         )
     fields = {
+        "Depends": f"linux-image-{kernel}",
         "Provides": f"lustre-{kind}-modules",
         "Conflicts": f"lustre-{other}-modules-{kernel}",
         "Replaces": f"lustre-{other}-modules-{kernel}",
@@ -163,6 +166,13 @@ def _modules(tree: Path, out: Path, kind: str, other: str, kernel: str) -> None:
         "Description": f"Lustre {kind} kernel modules for {kernel} (simulated, for rehearsals)",
     }
     _pack(tree, out, f"lustre-{kind}-modules-{kernel}", VERSION, fields)
+
+
+def _kernel(tree: Path, out: Path, kernel: str) -> None:
+    """The running kernel as a package, as on real hosts: what a role holds at its version. It boots nothing."""
+    _put(tree, f"boot/vmlinuz-{kernel}", b"simulated kernel\n")
+    fields = {"Description": f"Linux {kernel} (simulated, for rehearsals)"}
+    _pack(tree, out, f"linux-image-{kernel}", VERSION_KERNEL, fields)
 
 
 def _e2fsprogs(tree: Path, out: Path) -> None:

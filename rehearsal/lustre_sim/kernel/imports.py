@@ -21,7 +21,7 @@ def text(row: Mapping[str, Any], state: Mapping[str, Any], own_nids: Sequence[st
         nid = "0@lo"
     flags = "pingable" if is_mgc else "replayable, pingable"
     lines = [
-        "", "import:", f"    name: {row['name']}", f"    target: {'MGS' if is_mgc else row['peer'] + '_UUID'}",
+        "import:", f"    name: {row['name']}", f"    target: {'MGS' if is_mgc else row['peer'] + '_UUID'}",
         f"    state: {state['state']}", f"    connect_flags: [ {_FLAGS.get(kind, _COMMON)} ]", "    connect_data:",
         "       flags: 0xa000011001002060", f"       instance: {state.get('instance', 0)}",
         "       target_version: 2.17.0.0", f"    import_flags: [ {flags}, connect_tried ]", "    connection:",
@@ -36,4 +36,4 @@ def text(row: Mapping[str, Any], state: Mapping[str, Any], own_nids: Sequence[st
             "       avg_waittime: 1000 usecs", "    service_estimates:", "       services: 5 sec", "       network: 5 sec",
             "    transactions:", "       last_replay: 0", "       peer_committed: 0", "       last_checked: 0",
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)

@@ -23,6 +23,8 @@ from .llog import LogStore
 
 _TARGET_LOG = re.compile(r"(?P<fs>.{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-f]{4})\Z")
 
+_IR_TIMEOUT = 400   # seconds until a restarted MGS calls its table of NIDs complete
+
 
 class Mgs(Subsystem):
     name = "mgs"
@@ -30,12 +32,16 @@ class Mgs(Subsystem):
     def __init__(self, node: Node) -> None:
         super().__init__(node)
         self.device: str | None = None
+        self.started = 0.0
         self.state: dict[str, Any] = {}
         self.logs = LogStore(self.state)
 
     @property
     def running(self) -> bool:
         return self.device is not None
+
+    def ops(self) -> Mapping[str, Operation]:
+        return {"erase_fs": self.erase_fs}
 
     def services(self) -> Mapping[str, Operation]:
         return {"register": self.register, "config": self.config, "ping": self.ping, "moved": self.moved}
@@ -44,8 +50,8 @@ class Mgs(Subsystem):
         if not self.running:
             return {}
         found: dict[str, Any] = {
-            "mgs.MGS.filesystems": lambda: "\n" + "".join(f"{name}\n" for name in self.filesystems()),
-            "mgs.MGS.ir_timeout": "400",
+            "mgs.MGS.filesystems": lambda: "\n".join(self.filesystems()),
+            "mgs.MGS.ir_timeout": str(_IR_TIMEOUT),
             "mgs.MGS.num_exports": "1",
             "mgs.MGS.uuid": "MGS",
         }
@@ -66,6 +72,7 @@ class Mgs(Subsystem):
             self.logs = LogStore(self.state)
             self.logs.create("params")
             self.device = device
+            self.started = self.node.clock.time()
 
     def stop(self) -> None:
         with self.node.lock:
@@ -176,15 +183,17 @@ class Mgs(Subsystem):
         names = sorted(log for log in self.logs.names() if (m := _TARGET_LOG.match(log)) and m["fs"] == fsname)
         generation = len(self.logs.logs.get(f"{fsname}-client" if fsname != "params" else fsname, []))
         version = self.state.get("nidtbl", {}).get(fsname, 2)
+        state = "startup" if self.node.clock.time() - self.started < _IR_TIMEOUT else "full"
         lines = [
-            "", f"fsname: {fsname}", f"flags: 0x20     gen: {generation}", *names, "", "Secure RPC Config Rules:", "",
-            "imperative_recovery_state:", "    state: full", "    nonir_clients: 0", f"    nidtbl_version: {version}",
-            "    notify_duration_total: 0.000000000", "    notify_duation_max: 0.000000000", "    notify_count: 0", "",
+            f"fsname: {fsname}", f"flags: 0x20     gen: {generation}", *names, "", "Secure RPC Config Rules:", "",
+            "imperative_recovery_state:", f"    state: {state}", "    nonir_clients: 0", f"    nidtbl_version: {version}",
+            "    notify_duration_total: 0.000000000", "    notify_duation_max: 0.000000000", "    notify_count: 0",
         ]
         return "\n".join(lines)
 
     def erase_fs(self, name: str) -> None:
         """``lcfg_erase``: asks nothing; the client log stays as an empty one."""
+        self._must_run()
         with self.node.lock:
             if f"{name}-client" not in self.logs.names():
                 raise SimError(errno.ENOENT, name)

@@ -82,6 +82,7 @@ class Mounts(Subsystem):
         with self.node.lock:
             self.table[path] = mount
         self.look(now=True)
+        self.node.obd.devices()  # devices get their numbers in the order of the mounts
         return {"kind": mount.kind, "fsname": mount.fsname}
 
     def _mount_target(self, device: str, path: str, options: list[str], fstype: str) -> Mount:

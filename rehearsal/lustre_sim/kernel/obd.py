@@ -52,7 +52,10 @@ class Obd(Subsystem):
         osc is connected ("" for other types), what ``lctl dl -t`` adds.
         """
         self.node.mounts.refresh()
-        wanted = list({device[:2]: device for device in reversed(list(self._wanted()))}.values())[::-1]
+        first: dict[tuple[str, str], Device] = {}
+        for device in self._wanted():
+            first.setdefault(device[:2], device)
+        wanted = list(first.values())
         with self.node.lock:
             names = {device[:2] for device in wanted}
             self._slots = {at: device for at, device in self._slots.items() if device[:2] in names}
@@ -186,8 +189,8 @@ class Obd(Subsystem):
     def params(self) -> Mapping[str, Any]:
         rows = self.devices()
         found: dict[str, Any] = {
-            "health_check": lambda: "healthy\n",
-            "devices": lambda: "\n" + "".join(line(row, 1) + "\n" for row in self.devices()),
+            "health_check": lambda: "healthy",
+            "devices": lambda: "\n".join(line(row, 1) for row in self.devices()),
         }
         for row in rows:
             if row["peer"]:
@@ -209,7 +212,7 @@ class Obd(Subsystem):
             found[f"{prefix}.import"] = lambda: imports.text(row, self.state(row), self.node.lnet.nids())
             if kind == "mgc":
                 continue
-            found[f"{prefix}.state"] = lambda: f"\ncurrent_state: {self.state(row)['state']}\nstate_history:\n"
+            found[f"{prefix}.state"] = lambda: f"current_state: {self.state(row)['state']}\nstate_history:"
             conn = "mds_conn_uuid" if kind == "mdc" else "mdt_conn_uuid" if "-osp-" in name else "ost_conn_uuid"
             found[f"{prefix}.{conn}"] = lambda: self.state(row)["nid"]
             found[f"{prefix}.active"] = Param(lambda: str(int(name not in self._inactive)),
@@ -223,8 +226,8 @@ class Obd(Subsystem):
         fsname = name.split("-cli")[0] if "-cli" in name else name.rsplit("-", 2)[0]
         wanted = "MDT" if kind == "lmv" else "OST"
         found = self._numbers(f"{kind}.{name}", fsname, wanted)
-        found[f"{kind}.{name}.target_obd"] = lambda: "\n" + "".join(
-            f"{target['index']}: {target['name']}_UUID {'ACTIVE' if self._is_up(target['name']) else 'INACTIVE'}\n"
+        found[f"{kind}.{name}.target_obd"] = lambda: "\n".join(
+            f"{target['index']}: {target['name']}_UUID {'ACTIVE' if self._is_up(target['name']) else 'INACTIVE'}"
             for target in self._targets(fsname) if target["kind"] == wanted)
         found[f"{kind}.{name}.numobd"] = lambda: str(sum(t["kind"] == wanted for t in self._targets(fsname)))
         found[f"{kind}.{name}.activeobd"] = lambda: str(

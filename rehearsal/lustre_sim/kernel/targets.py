@@ -285,11 +285,11 @@ class Targets(Subsystem):
         start, end = target.recovery["start"], target.recovery["end"]
         now = self.node.clock.time()
         if now < end:
-            return (f"\nstatus: RECOVERING\nrecovery_start: {start}\ntime_remaining: {int(end - now)}\n"
+            return (f"status: RECOVERING\nrecovery_start: {start}\ntime_remaining: {int(end - now)}\n"
                     "connected_clients: 0/1\nreq_replay_clients: 0\nlock_repay_clients: 0\ncompleted_clients: 0\n"
-                    "evicted_clients: 0\nreplayed_requests: 0\nqueued_requests: 0\nnext_transno: 4294967297\n")
-        return (f"\nstatus: COMPLETE\nrecovery_start: {start}\nrecovery_duration: {int(end - start)}\n"
-                "completed_clients: 0/0\nreplayed_requests: 0\nlast_transno: 4294967296\nVBR: DISABLED\nIR: ENABLED\n")
+                    "evicted_clients: 0\nreplayed_requests: 0\nqueued_requests: 0\nnext_transno: 4294967297")
+        return (f"status: COMPLETE\nrecovery_start: {start}\nrecovery_duration: {int(end - start)}\n"
+                "completed_clients: 0/0\nreplayed_requests: 0\nlast_transno: 4294967296\nVBR: DISABLED\nIR: DISABLED")
 
     def abort_recovery(self, name: str) -> None:
         target = self.by_name(name)

@@ -157,9 +157,9 @@ def _fsname(options: Options, value: str) -> None:
         if not _FSNAME.match(letter):
             raise Exit(1, f"{options.program}: char '{letter}' not allowed in filesystem name\n")
     data = options.data
-    if options.tune and value != data.fsname and options.rename_from is None:
-        if not data.flags & (disk.VIRGIN | disk.WRITECONF):
-            raise Exit(1, fatal(options.program, "cannot change the name of a registered target"))
+    registered = options.tune and not data.flags & (disk.VIRGIN | disk.WRITECONF)
+    if registered and value != data.fsname and options.rename_from is None:
+        raise Exit(1, fatal(options.program, "cannot change the name of a registered target"))
     data.fsname = value
     options.fsname_given = True
 
@@ -256,7 +256,7 @@ def _comment(options: Options, value: str) -> None:
 
 def _replace(options: Options, _value: str) -> None:
     options.replace = True
-    options.data.flags |= disk.NO_LOCAL_LOGS
+    options.data.flags &= ~disk.VIRGIN
 
 
 def _rename(options: Options, value: str) -> None:

@@ -128,12 +128,10 @@ def _row(name: str, numbers: tuple[int, ...], human: bool, where: str) -> str:
 
 
 def _human(kilobytes: int) -> str:
-    value = float(kilobytes)
-    for suffix in "KMGTP":
-        if value < 1024:
-            break
-        value /= 1024
-    return f"{value:.1f}{suffix}"
+    value, step = float(kilobytes), 0
+    while value >= 1024:
+        value, step = value / 1024, step + 1
+    return f"{value:.1f}{'KMGTPE'[step]}"
 
 
 # -- servers ---------------------------------------------------------------------------------------------------------
