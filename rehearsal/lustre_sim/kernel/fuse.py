@@ -40,6 +40,7 @@ _MINOR = 31
 # ASYNC_READ, ATOMIC_O_TRUNC, BIG_WRITES, AUTO_INVAL_DATA, PARALLEL_DIROPS, MAX_PAGES
 _WANTED = 1 | 1 << 3 | 1 << 5 | 1 << 12 | 1 << 18 | 1 << 22
 _ROOT = 1
+_FAREWELL = 2.0
 
 
 class Request(NamedTuple):
@@ -96,7 +97,15 @@ class FuseMount:
 
     @property
     def alive(self) -> bool:
+        """Whether it is still mounted. umount(8) may come back before the server thread has heard of it."""
+        if self._thread.is_alive() and not self._in_table():
+            self._thread.join(_FAREWELL)  # a lazy unmount of a busy mount lives on, as in reality
         return self._thread.is_alive()
+
+    def _in_table(self) -> bool:
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as stream:
+            rows = [line.split(" ", 3) for line in stream]
+        return any(row[0] == _escaped(self.source) and row[1] == _escaped(self.path) for row in rows)
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
@@ -403,6 +412,11 @@ def _attributes(info: os.stat_result) -> bytes:
 
 def _type(entry: os.DirEntry[str]) -> int:
     return 10 if entry.is_symlink() else 4 if entry.is_dir(follow_symlinks=False) else 8
+
+
+def _escaped(text: str) -> str:
+    """As the mount table writes it."""
+    return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\#" else letter for letter in text)
 
 
 def _sized(request: Request, value: bytes) -> bytes:
