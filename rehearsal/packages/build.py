@@ -117,7 +117,6 @@ def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str
         "Depends": "python3, kmod, e2fsprogs",
         "Conflicts": against,
         "Replaces": against,
-        "Provides": "lustre-utils",
         "Description": f"Lustre {kind} tools (simulated, for rehearsals)",
     }
     _pack(tree, out, name, VERSION, fields)
