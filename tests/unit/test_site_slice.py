@@ -360,6 +360,21 @@ def test_only_these_hosts_are_asked_and_no_group_is_walked(host) -> None:
     assert hostvars.asked <= {host, "mds1", "mds2", "router1"} | partners
 
 
+@pytest.mark.parametrize("host", ALL)
+def test_groups_may_be_left_out(host) -> None:
+    found = demo()
+    hostvars = found.hostvars()
+    assert node_state(found.filesystems, host, hostvars, None, found.lnet) == found.node(host)
+
+
+def test_left_out_groups_are_read_through_the_host_where_members_are_needed() -> None:
+    found = demo()
+    lnet = {**found.lnet, "routers": ["lustre_router"]}
+    hosts = {**found.hosts, "client2": {**found.hosts["client2"], "groups": found.groups, "group_names": []}}
+    node = node_state(found.filesystems, "client2", hosts, None, lnet)
+    assert node["lnet"]["routes"] == [{"net": "tcp", "gateway": "10.77.1.30@tcp1"}]
+
+
 def test_the_description_is_not_changed() -> None:
     found = demo()
     before = copy.deepcopy((found.filesystems, found.lnet))
@@ -432,4 +447,6 @@ def test_who_needs_the_mgs_and_what_a_cluster_manages() -> None:
     assert nodes["mds1"]["mgs_users"] == nodes["mds2"]["mgs_users"] == {"/lustre/mgs": ["fs1", "fs2"]}
     assert nodes["oss1"]["mgs_users"] == {} and nodes["oss1"]["cluster_managed"] == []
     osts = [{"index": 0, "servers": ["s2", "s1"], "device": D + "ost0", "managed_by": "ha"}]
-    assert [site(osts=osts).node(host)["cluster_managed"] for host in ("s1", "s2", "c1")] == [["fs1-OST0000"]] * 2 + [[]]
+    assert [site(osts=osts).node(host)["cluster_managed"] for host in ("s1", "s2", "c1")] == [["fs1-OST0000"]] * 2 + [
+        []
+    ]

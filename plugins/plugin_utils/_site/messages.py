@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import difflib
 import heapq
-import os
 from dataclasses import dataclass, field
 from typing import Collection, Iterable
 
@@ -70,9 +69,14 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     """``Did you mean "osts"?`` when one of the known names is close, else an empty string."""
     names: Iterable[str] = known
     if len(known) > _MANY:
-        names = heapq.nlargest(_MANY, known, key=lambda name: len(os.path.commonprefix([name, word])))
+        names = heapq.nlargest(_MANY, known, key=lambda name: _common(name, word))
     close = difflib.get_close_matches(word, list(names), n=1, cutoff=0.6)
     return f'Did you mean "{close[0]}"?' if close else ""
+
+
+def _common(one: str, other: str) -> int:
+    """How many letters two names begin with alike."""
+    return next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
 
 
 def listed(names: Iterable[str], limit: int = 5) -> str:

@@ -179,7 +179,9 @@ DIRECTORY = Shape(
     "a directory",
     {
         "path": Key(PATH, "Absolute within the file system.", example="/projects"),
-        "owner": Key(Text(numbers=True, hint="a user's name or number"), "Owner, as the client that makes it knows them.", "root"),
+        "owner": Key(
+            Text(numbers=True, hint="a user's name or number"), "Owner, as the client that makes it knows them.", "root"
+        ),
         "group": Key(Text(numbers=True, hint="a group's name or number"), "Group.", "root"),
         "mode": Key(
             Text(pattern=r"[0-7]{3,4}", hint='an octal mode in quotes, such as "0755"'), "Permissions.", "0755"

@@ -29,6 +29,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, check, plain
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
+from ansible_collections.lustre.core.plugins.plugin_utils._site.walk import Walked, entries, names, walk
 
 #: Order of roles, and of mounts: what others depend on comes first.
 ROLES = ("mgs", "mds", "oss", "router", "client")
@@ -39,7 +40,7 @@ def node_state(
     filesystems: Any,
     host: str,
     hostvars: Mapping[str, Any],
-    groups: Mapping[str, Sequence[str]],
+    groups: Mapping[str, Sequence[str]] | None,
     lnet: Any = None,
     full: bool = False,
     consent: Mapping[str, Any] | None = None,
@@ -47,35 +48,14 @@ def node_state(
     """The wanted state of one host as plain data; raises SiteError for a description that cannot give it.
 
     ``consent``: lists of objects under ``unmount``, ``remount`` and ``remove_networks``; a missing one is taken from
-    the host's variable ``lustre_consent_<key>``.  ``full``: ``expected`` also names every server of the host's file systems (their variables are then read).
+    the host's variable ``lustre_consent_<key>``.  ``full``: ``expected`` also names every server of the host's file
+    systems (their variables are then read).  ``groups`` None: read only if the description needs the members of one.
     """
-    findings = Findings()
-    slices = Slicer(filesystems, lnet, plain(host), Hosts(hostvars, groups, _servers(filesystems)), findings, consent)
-    state = slices.state(full)
-    findings.stop_if_any(f"The description of the site cannot be used for {plain(host)}")
+    findings, own, walked = Findings(), plain(host), walk(filesystems)
+    servers = (server for filesystem in walked for server in filesystem.servers)
+    state = Slicer(walked, lnet, own, Hosts(hostvars, groups, servers, own), findings, consent).state(full)
+    findings.stop_if_any(f"The description of the site cannot be used for {own}")
     return state
-
-
-def _entries(raw: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Numbered mappings of a list; what has another shape is for the check of the whole to report."""
-    if isinstance(raw, (list, tuple)):
-        for number, item in enumerate(raw):
-            if isinstance(item, Mapping):
-                yield number, item
-
-
-def _names(raw: Any) -> list[str]:
-    return [plain(name) for name in raw if isinstance(name, str)] if isinstance(raw, (list, tuple)) else []
-
-
-def _servers(filesystems: Any) -> Iterator[str]:
-    """Every host that is named as a server."""
-    for _number, raw in _entries(filesystems):
-        mgs = raw.get("mgs")
-        yield from _names(mgs.get("servers") if isinstance(mgs, Mapping) else None)
-        for key in ("mdts", "osts"):
-            for _position, entry in _entries(raw.get(key)):
-                yield from _names(entry.get("servers"))
 
 
 class Slicer:
@@ -83,7 +63,7 @@ class Slicer:
 
     def __init__(
         self,
-        filesystems: Any,
+        walked: list[Walked],
         lnet: Any,
         host: str,
         hosts: Hosts,
@@ -92,9 +72,9 @@ class Slicer:
     ) -> None:
         self.host, self.hosts, self.findings = host, hosts, findings
         self._consent = consent or {}
-        self.raw = list(_entries(filesystems))
+        self.walked = walked
         self.lnet = LnetSlice(parse_lnet(lnet, findings), host, hosts, findings)
-        self._mgs: dict[str, Mgs | None] = {}
+        self._mgs: dict[int, Mgs | None] = {}
         self.targets: list[dict[str, Any]] = []
         self.mounts: list[tuple[int, dict[str, Any]]] = []
         self.params: list[dict[str, Any]] = []
@@ -113,22 +93,23 @@ class Slicer:
         given = self._consent.get(key)
         if given is None:
             given = self.hosts.variable(self.host, f"lustre_consent_{key}")
-        return set(_names([given] if isinstance(given, str) else given))
+        return set(names([given] if isinstance(given, str) else given))
 
     # File systems
 
     def state(self, full: bool = False) -> dict[str, Any]:
-        for position, (number, raw) in enumerate(self.raw):
-            self._filesystem(position, f"{FILESYSTEMS}[{number}]", raw, full)
+        for filesystem in self.walked:
+            self._filesystem(filesystem, full)
         return self._assembled()
 
-    def _filesystem(self, position: int, path: str, raw: Mapping[str, Any], full: bool) -> None:
-        head = self._head(path, raw)
-        mgs = self._mgs_of(position)
+    def _filesystem(self, filesystem: Walked, full: bool) -> None:
+        raw = filesystem.raw
+        head = self._head(filesystem)
+        mgs = self._mgs_of(filesystem)
         if mgs is None:
             return
-        own = self._own_targets(head, mgs, raw)
-        mounts = self._own_clients(path, raw)
+        own = self._own_targets(head, mgs, filesystem)
+        mounts = self._own_clients(head.path, raw)
         serves_mgs = self.host in mgs.servers
         if "router" in self.roles:
             self.peers.update(dict.fromkeys(mgs.servers))
@@ -147,9 +128,10 @@ class Slicer:
             self._mgs_params(head, raw)
         self.peers.update(dict.fromkeys(mgs.servers))
         if full:
-            self.peers.update(dict.fromkeys(_servers([raw])))
+            self.peers.update(dict.fromkeys(filesystem.servers))
 
-    def _head(self, path: str, raw: Mapping[str, Any]) -> Head:
+    def _head(self, filesystem: Walked) -> Head:
+        path, raw = f"{FILESYSTEMS}[{filesystem.position}]", filesystem.raw
         clean = {
             key: check(schema.FILESYSTEM.keys[key].type, raw[key], f"{path}.{key}", self.findings)
             for key in ("name", "backend", "format")
@@ -158,59 +140,45 @@ class Slicer:
         usable = {key: value for key, value in clean.items() if value is not UNUSABLE}
         return Head(path, usable.get("name", ""), usable.get("backend", "ldiskfs"), usable.get("format", False))
 
-    def _mgs_of(self, position: int) -> Mgs | None:
-        """The MGS of the file system at this position of the list, ``of`` followed to the one that has it."""
-        number, raw = self.raw[position]
-        path = f"{FILESYSTEMS}[{number}]"
-        mgs = self._own_mgs(path, raw)
+    def _mgs_of(self, filesystem: Walked) -> Mgs | None:
+        """The MGS of a file system, ``of`` followed to the one that has it."""
+        mgs = self._own_mgs(filesystem)
         if mgs is None or mgs.way != "of":
             return mgs
-        for other, candidate in self.raw:
-            if candidate.get("name") == mgs.of and other != number:
-                found = self._own_mgs(f"{FILESYSTEMS}[{other}]", candidate)
-                return (
-                    None
-                    if found is None or found.way == "of"
-                    else Mgs(mgs.path, "of", found.servers, mgs.of, found.nids)
-                )
-        self.findings.add(
-            f"{mgs.path}.of", f'there is no file system "{mgs.of}"', "Name one of this list.", "mgs-of-unknown"
+        owner = next(
+            (other for other in self.walked if other.raw.get("name") == mgs.of and other is not filesystem), None
         )
-        return None
+        if owner is None:
+            what = f'there is no file system "{mgs.of}"'
+            self.findings.add(f"{mgs.path}.of", what, "Name one of this list.", "mgs-of")
+            return None
+        found = self._own_mgs(owner)
+        return None if found is None or found.way == "of" else Mgs(mgs.path, "of", found.servers, mgs.of, found.nids)
 
-    def _own_mgs(self, path: str, raw: Mapping[str, Any]) -> Mgs | None:
-        if path not in self._mgs:
-            clean = check(schema.MGS_OWN, raw.get("mgs"), f"{path}.mgs", self.findings)
-            mgs = None if clean is UNUSABLE else build_mgs(clean, self._head(path, raw), self.findings)
+    def _own_mgs(self, filesystem: Walked) -> Mgs | None:
+        if filesystem.position not in self._mgs:
+            head = self._head(filesystem)
+            clean = check(schema.MGS_OWN, filesystem.raw.get("mgs"), f"{head.path}.mgs", self.findings)
+            mgs = None if clean is UNUSABLE else build_mgs(clean, head, self.findings)
             if mgs is not None and mgs.way == "combined":
-                mgs = Mgs(mgs.path, mgs.way, self._mdt0_servers(raw) or mgs.servers)
-            self._mgs[path] = mgs
-        return self._mgs[path]
+                mgs = Mgs(mgs.path, mgs.way, _mdt0_servers(filesystem) or mgs.servers)
+            self._mgs[filesystem.position] = mgs
+        return self._mgs[filesystem.position]
 
-    def _mdt0_servers(self, raw: Mapping[str, Any]) -> tuple[str, ...]:
-        for _number, entry in _entries(raw.get("mdts")):
-            try:
-                first = 0 in ranges.indexes(entry.get("index"))
-            except ValueError:
-                continue
-            if first:
-                return tuple(_names(entry.get("servers")))
-        return ()
-
-    def _own_targets(self, head: Head, mgs: Mgs, raw: Mapping[str, Any]) -> list[Target]:
+    def _own_targets(self, head: Head, mgs: Mgs, filesystem: Walked) -> list[Target]:
         own = [mgs.target] if mgs.target is not None and self.host in mgs.target.servers else []
-        for kind, key in (("mdt", "mdts"), ("ost", "osts")):
-            for number, entry in _entries(raw.get(key)):
-                if self.host in _names(entry.get("servers")):
-                    clean = check(schema.TARGET, entry, f"{head.path}.{key}[{number}]", self.findings)
-                    own += build_targets(clean, kind, head, mgs.way == "combined" and kind == "mdt", self.findings)
+        for entry in filesystem.entries:
+            if self.host in entry.servers:
+                clean = check(schema.TARGET, entry.raw, f"{head.path}.{entry.path}", self.findings)
+                combined = mgs.way == "combined" and entry.kind == "mdt"
+                own += build_targets(clean, entry.kind, head, combined, self.findings)
         return own
 
     def _own_clients(self, path: str, raw: Mapping[str, Any]) -> list[ClientMount]:
         found = []
-        for number, entry in _entries(raw.get("clients")):
-            names = entry.get("hosts")
-            if self.hosts.named(self.host, _names([names] if isinstance(names, str) else names)):
+        for number, entry in entries(raw.get("clients")):
+            given = entry.get("hosts")
+            if self.hosts.named(self.host, names([given] if isinstance(given, str) else given)):
                 found.append(
                     build_client(
                         check(schema.CLIENTS, entry, f"{path}.clients[{number}]", self.findings), self.findings
@@ -321,8 +289,8 @@ class Slicer:
 
     def _users_of(self, owner: str) -> list[str]:
         """The file systems that have the MGS described under this one."""
-        users = [(raw.get("name"), raw.get("mgs")) for _number, raw in self.raw]
-        return _names(
+        users = [(filesystem.raw.get("name"), filesystem.raw.get("mgs")) for filesystem in self.walked]
+        return names(
             [name for name, mgs in users if name == owner or (isinstance(mgs, Mapping) and mgs.get("of") == owner)]
         )
 
@@ -331,8 +299,10 @@ class Slicer:
         if not raw.get("directories"):
             return
         path = f"{head.path}.directories"
-        for number, entry in _entries(raw.get("clients")):
-            mount = build_client(check(schema.CLIENTS, entry, f"{head.path}.clients[{number}]", self.findings), self.findings)
+        for number, entry in entries(raw.get("clients")):
+            mount = build_client(
+                check(schema.CLIENTS, entry, f"{head.path}.clients[{number}]", self.findings), self.findings
+            )
             if mount.whole and self.hosts.first(mount.hosts) is not None:
                 break
         else:
@@ -360,7 +330,7 @@ class Slicer:
         for param in self._params_of(head, raw):
             if param.scope == "persistent":
                 self.params.append(_param(param, head.name))
-        self.purge += _names(raw.get("purge_params"))
+        self.purge += names(raw.get("purge_params"))
 
     def _local_params(self, head: Head, raw: Mapping[str, Any], scopes: Sequence[str]) -> None:
         for param in self._params_of(head, raw):
@@ -375,14 +345,15 @@ class Slicer:
         clean = check(schema.FILESYSTEM.keys["params"].type, raw["params"], path, self.findings)
         return () if clean is UNUSABLE else build_params(clean, path)
 
-    def _external(self, position: int) -> list[str]:
-        mgs = self._mgs_of(position)
-        mine = mgs is not None and mgs.nids and self._head("", self.raw[position][1]).name in self.members
-        return [nid for node in mgs.nids for nid in node] if mgs is not None and mine else []
+    def _outside(self) -> Iterator[str]:
+        """NIDs of an MGS outside the inventory that this host needs."""
+        for filesystem in self.walked:
+            mgs = self._mgs_of(filesystem)
+            if mgs is not None and mgs.nids and self._head(filesystem).name in self.members:
+                yield from (nid for node in mgs.nids for nid in node)
 
     def _assembled(self) -> dict[str, Any]:
         self.mounts.sort(key=lambda pair: pair[0])
-        outside = [nid for number in range(len(self.raw)) for nid in self._external(number)]
         return {
             "firewall": {"port": self.lnet.port},
             "lnet": self.lnet.state(self.consent("remove_networks")),
@@ -398,8 +369,18 @@ class Slicer:
             "zpools": list(self.pools.values()),
             "mgs_users": self.mgs_users,
             "cluster_managed": self.cluster_managed,
-            "expected": self.lnet.expected([*self.peers, *self.lnet.routers], outside),
+            "expected": self.lnet.expected([*self.peers, *self.lnet.routers], self._outside()),
         }
+
+
+def _mdt0_servers(filesystem: Walked) -> tuple[str, ...]:
+    for entry in filesystem.entries:
+        try:
+            if entry.kind == "mdt" and 0 in ranges.indexes(plain(entry.raw.get("index"))):
+                return entry.servers
+        except ValueError:
+            continue
+    return ()
 
 
 def _param(param: Param, fsname: str) -> dict[str, Any]:
