@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Writes docs/site_description.md: the page's own text (site_description.in.md), then keys and rules from the code.

@@ -9,7 +9,7 @@ name: node_state
 short_description: What one host must become, taken from the description of the site
 version_added: 0.1.0
 author:
-  - lustre.core maintainers
+  - lustre.core contributors (@lustre-core)
 description:
   - Takes the description of the file systems and returns the part that one host needs, as the options of the module
     M(lustre.core.node) and a few facts about the host.

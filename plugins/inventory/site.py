@@ -9,7 +9,7 @@ name: site
 short_description: Hosts, groups and variables of a Lustre site from one file
 version_added: 0.1.0
 author:
-  - lustre.core maintainers
+  - lustre.core contributors (@lustre-core)
 description:
   - Reads one YAML file with the hosts (ranges allowed), the file systems and LNet, and makes hosts, groups and variables.
   - The groups C(lustre_mgs), C(lustre_mds), C(lustre_oss), C(lustre_router) and C(lustre_client) follow from the part each host has;
@@ -93,15 +93,19 @@ except ImportError:  # ansible-core before 2.19 trusts every string
     trust_as_template = None
 
 
+#: Variables made here of the keys of a host entry; all others are handed on as they are.
+_MADE = ("ansible_host", "lustre_nids", "lustre_interfaces")
+
+
 def _trusted(value: Any) -> Any:
     """The user's own text, of which ranges made new strings: as good as what is read from the file as it stands."""
     if trust_as_template is None:
         return value
-    if type(value) is str:
+    if isinstance(value, str):
         return trust_as_template(value)
-    if type(value) is list:
+    if isinstance(value, list):
         return [_trusted(item) for item in value]
-    if type(value) is dict:
+    if isinstance(value, dict):
         return {key: _trusted(item) for key, item in value.items()}
     return value
 
@@ -152,7 +156,7 @@ class InventoryModule(BaseInventoryPlugin):
         for name, variables in declared.hosts.items():
             self.inventory.add_host(name)
             for key, value in variables.items():
-                self.inventory.set_variable(name, key, _trusted(value))
+                self.inventory.set_variable(name, key, _trusted(value) if key in _MADE else value)
         for group, names in declared.groups.items():
             self.inventory.add_group(group)
             for name in names:

@@ -10,7 +10,7 @@ module: report
 short_description: Prints a text or data to the terminal, as it is
 version_added: 0.1.0
 author:
-  - lustre.core maintainers
+  - lustre.core contributors (@lustre-core)
 description:
   - Prints a table or another text without the quoting that the result of a task gets, or data as JSON.
   - Runs on the controller and makes no connection.

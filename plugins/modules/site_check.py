@@ -10,7 +10,7 @@ module: site_check
 short_description: Checks the description of a Lustre site, before any host is touched
 version_added: 0.1.0
 author:
-  - lustre.core maintainers
+  - lustre.core contributors (@lustre-core)
 description:
   - Checks C(lustre_filesystems) and C(lustre_lnet) on the controller, against the hosts, groups and variables of the inventory.
   - All that is wrong is listed at once, each with its path, what is wrong, and the fix. The page about the site description
