@@ -68,10 +68,10 @@ def mgs_runs_here(run: Runner) -> bool:
     return _MGS_UP.search(out) is not None
 
 
-def ping(run: Runner, nid: str) -> Answer:
+def ping(run: Runner, nid: str, seconds: int = PING_SECONDS, bound: float = PING_BOUND) -> Answer:
     """Ask one NID; an exit code of lctl is an errno."""
     try:
-        rc, out, err = run(("lctl", "ping", nid, str(PING_SECONDS)), None, PING_BOUND)
+        rc, out, err = run(("lctl", "ping", nid, str(seconds)), None, bound)
     except ToolTimeout as error:
         return Answer(nid, f"no answer within {error.seconds:g} s")
     if rc == 0:
