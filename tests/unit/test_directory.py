@@ -17,7 +17,7 @@ ROOT = "/dev/sda1 / ext4 rw 0 0\n"
 MOUNTED = ROOT + "10.77.0.11@tcp:/fs1 /mnt/fs1 lustre rw 0 0\n"
 WANT = {"fsname": "fs1", "path": "/mnt/fs1/projects"}
 STAT = ("stat", "--printf", "%f %u %g %n\\n", "--", "/mnt/fs1/projects")
-GONE = (1, "", "stat: cannot statx '/mnt/fs1/projects': No such file or directory\n")
+GONE = (1, "", "/usr/bin/stat: cannot statx '/mnt/fs1/projects': No such file or directory\n")
 THERE = "41ed 0 0 /mnt/fs1/projects\n"
 
 
@@ -94,7 +94,7 @@ def test_an_owner_that_nobody_knows(fake):
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ((1, "", "stat: cannot statx '/mnt/fs1/projects': Cannot send after transport endpoint shutdown\n"), ToolError),
+        ((1, "", "/usr/bin/stat: cannot statx '/mnt/fs1/projects': Cannot send after transport endpoint shutdown\n"), ToolError),
         ((0, "", ""), ToolError),
         ("what\n", UnknownOutput),
     ],

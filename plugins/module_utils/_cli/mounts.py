@@ -124,7 +124,7 @@ def umount_argv(path: str) -> tuple[str, ...]:
 
 #: What an exit code of mount.lustre means for whoever reads it; it is the errno (observed on 2.17.0).
 _CAUSES = {
-    errno.ENOENT: "The MGS answered but does not know this file system, or the mount point is missing: check the name, "
+    errno.ENOENT: "The MGS answered but does not know this file system, or the subdirectory or the mount point is missing: check the names, "
     "and that MDT0000 has been started once.",
     errno.EIO: "The MGS did not take the request: check that the MGT is mounted on the node that answers, and the kernel log (dmesg) here and there.",
     errno.ENXIO: "The MGS has no usable configuration log for it: see dmesg.",

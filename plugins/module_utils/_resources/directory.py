@@ -26,7 +26,7 @@ KIND = "directory"
 TIMEOUT = 60.0
 _KNOWN = ("fsname", "path", "owner", "group", "mode")
 _LINE = re.compile(r"(?P<mode>[0-9a-f]+) (?P<uid>\d+) (?P<gid>\d+) (?P<path>/.*)\Z")
-_GONE = re.compile(r"stat: cannot statx? '(?P<path>/.*)': (?:No such file or directory|Not a directory)\Z")
+_GONE = re.compile(r"(?:\S*/)?stat: cannot statx? '(?P<path>/.*)': (?:No such file or directory|Not a directory)\Z")
 
 
 class Seen(NamedTuple):
