@@ -134,4 +134,4 @@ def test_twenty_thousand_clients(tmp_path: Path) -> None:
     spent = time.monotonic() - start
     assert done.returncode == 0, done.stderr
     assert '"ansible_host": "10.8.78.32"' in done.stdout
-    assert spent < 20, f"{spent:.1f} s"
+    assert spent < 60, f"{spent:.1f} s"
