@@ -30,7 +30,9 @@ def test_no_firewall_costs_no_process_and_changes_nothing(fake):
     run = fake([*NONE, (NFT, ToolMissing("nft"))])
     values = node_values(converge_node(parts_of({"firewall": {"port": 988}}), run), run.count, show_diff=False)
     assert values["changed"] is False
-    assert values["state"] == {"firewall": {"firewall": "none", "port": 988, "open_now": True, "open_after_reboot": True}}
+    assert values["state"] == {
+        "firewall": {"firewall": "none", "port": 988, "open_now": True, "open_after_reboot": True}
+    }
 
 
 def test_check_mode_plans_the_opening(fake):

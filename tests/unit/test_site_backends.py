@@ -24,7 +24,13 @@ SITE = [
 
 @pytest.mark.parametrize(
     ("host", "backends"),
-    [("mds1", ["ldiskfs"]), ("mds2", ["ldiskfs", "zfs"]), ("oss1", ["ldiskfs", "zfs"]), ("oss2", ["zfs"]), ("client1", [])],
+    [
+        ("mds1", ["ldiskfs"]),
+        ("mds2", ["ldiskfs", "zfs"]),
+        ("oss1", ["ldiskfs", "zfs"]),
+        ("oss2", ["zfs"]),
+        ("client1", []),
+    ],
 )
 def test_all_targets_that_a_host_serves_count(host, backends):
     assert node_backends(SITE, host) == backends
