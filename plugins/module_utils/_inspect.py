@@ -90,7 +90,8 @@ class Inspector:
             found["parameters"] = parameters_of(answer, self.parameters)
         found["roles"] = roles_of(devices, found.get("lnet", {}), table)
         found["filesystems"] = filesystems_of(targets, mounted)
-        found["problems"] = list(self.problems)
+        # One cause (a program that is missing) may be met by several sections.
+        found["problems"] = list(dict.fromkeys(self.problems))
         return found
 
     def _tried(self, ask: Callable[[], Any], otherwise: Any) -> Any:
