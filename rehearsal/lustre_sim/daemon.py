@@ -65,6 +65,8 @@ class Daemon:
                 self.node.tick()
             except Exception:  # a bug in one subsystem must not take the kernel down
                 self.node.log("BUG: tick failed: " + traceback.format_exc())
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which else waits on, and on the next socket of this number
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)

@@ -75,10 +75,10 @@ class Mgs(Subsystem):
             self.started = self.node.clock.time()
 
     def stop(self) -> None:
-        with self.node.lock:
-            self.device = None
-            self.state = {}
-            self.logs = LogStore(self.state)
+        """Takes no lock, see Mounts._ended."""
+        self.device = None
+        self.state = {}
+        self.logs = LogStore(self.state)
 
     def save(self) -> None:
         """Write the state to the device; called by whoever changed it."""

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import secrets
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -64,6 +65,7 @@ class Mounts(Subsystem):
         self.mgs_state: dict[str, dict[str, Any]] = {}  # by first NID of an MGS: {"state", "nid"}
         self._show = show or _fuse
         self._next_look = 0.0
+        self._ending = threading.RLock()
 
     def ops(self) -> Mapping[str, Operation]:
         return {"mount": self.mount, "list": self.list, "check": self.check, "remount": self.remount}
@@ -179,22 +181,27 @@ class Mounts(Subsystem):
     # -- unmounting --------------------------------------------------------------------------------------------
 
     def _ended(self, shown: Any) -> None:
-        """The mount's server thread saw the unmount."""
-        with self.node.lock:
-            path = next((path for path, mount in self.table.items() if mount.shown is shown), None)
-            mount = self.table.pop(path) if path is not None else None
-        if mount is None:
-            return
-        if mount.kind == "target":
-            self.node.targets.stop(mount.device)
-        else:
-            self.node.log(f"Lustre: Unmounted {mount.fsname}-client")
+        """The mount's server thread saw the unmount.
+
+        Without ``node.lock``: whoever holds it may be waiting in ``refresh`` for this to be over.
+        """
+        with self._ending:
+            path = next((path for path, mount in list(self.table.items()) if mount.shown is shown), None)
+            mount = self.table.pop(path, None) if path is not None else None
+            if mount is None:
+                return
+            if mount.kind == "target":
+                self.node.targets.stop(mount.device)
+            else:
+                self.node.log(f"Lustre: Unmounted {mount.fsname}-client")
 
     def refresh(self) -> None:
-        """Notice unmounts now: a server thread that ended, whatever the timing of its own call."""
+        """Notice unmounts now: umount(8) may be back before the server thread has done its part."""
         for mount in list(self.table.values()):
             if mount.shown is not None and not mount.shown.alive:
                 self._ended(mount.shown)
+        with self._ending:  # one that is just being taken down is waited for
+            return
 
     def holds_lnet(self) -> bool:
         self.refresh()

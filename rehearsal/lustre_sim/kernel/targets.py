@@ -214,9 +214,8 @@ class Targets(Subsystem):
     # -- stop --------------------------------------------------------------------------------------------------
 
     def stop(self, device: str) -> None:
-        """The mount is gone."""
-        with self.node.lock:
-            target = self.running.pop(device, None)
+        """The mount is gone. Takes no lock, see Mounts._ended."""
+        target = self.running.pop(device, None)
         if target is None:
             return
         if self.node.mgs.device == device:
