@@ -21,14 +21,23 @@ if str(REHEARSAL) not in sys.path:
 
 from lustre_sim import client  # the path above comes first
 from lustre_sim.daemon import Daemon
-from lustre_sim.node import Node
+from lustre_sim.node import Clock, Node
 from lustre_sim.sim_error import SimError
 from lustre_sim.tools import _yaml_in as yaml_in
 from lustre_sim.tools import lnetctl
 
 __all__ = [
-    "TOOLS", "Daemon", "DeadWire", "Recording", "SimError", "client", "lnetctl", "make_node", "recording",
-    "simulated_host", "yaml_in",
+    "TOOLS",
+    "Daemon",
+    "DeadWire",
+    "Recording",
+    "SimError",
+    "client",
+    "lnetctl",
+    "make_node",
+    "recording",
+    "simulated_host",
+    "yaml_in",
 ]
 
 _SHAPE = re.compile(r"\A\$ (?P<cmd>.*)\n--- rc: (?P<rc>.*)\n--- stdout\n(?P<out>.*)--- stderr\n(?P<err>.*)\Z", re.S)
@@ -60,13 +69,26 @@ class DeadWire:
         raise SimError(errno.EHOSTUNREACH, f"nobody has {address}")
 
 
-def make_node(folder: Path, name: str, interfaces: Mapping[str, str | None], **settings: Any) -> Node:
+def make_node(
+    folder: Path, name: str, interfaces: Mapping[str, str | None], clock: Clock | None = None, **settings: Any
+) -> Node:
     """A node whose state lives under ``folder/name``."""
     home = folder / name
-    return Node(name, str(home / "persistent"), str(home / "run"), str(folder / "site"), settings={
-        "interfaces": dict(interfaces), "modprobe_dir": str(home / "modprobe.d"), "router_check_interval": 0.0,
-        "routing_delay": 0.0, "lnet_connect_timeout": 2.0, **settings,
-    })
+    return Node(
+        name,
+        str(home / "persistent"),
+        str(home / "run"),
+        str(folder / "site"),
+        clock=clock,
+        settings={
+            "interfaces": dict(interfaces),
+            "modprobe_dir": str(home / "modprobe.d"),
+            "router_check_interval": 0.0,
+            "routing_delay": 0.0,
+            "lnet_connect_timeout": 2.0,
+            **settings,
+        },
+    )
 
 
 @contextmanager

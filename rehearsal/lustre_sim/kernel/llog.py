@@ -106,5 +106,5 @@ def _line(record: Record) -> str:
         cancelled = record.get("cancelled", 0)
         flags = fields["flags"] | (CANCELLED if cancelled else 0)
         fields = {"flags": f"0x{flags:02x}", "version": VERSION, "createtime": record["time"], "canceltime": cancelled}
-    shown = "".join(f", {key}: {value}" for key, value in fields.items())
+    shown = "".join(f", {key}: {value}" for key, value in fields.items() if not key.startswith("_"))
     return f"- {{ index: {record['index']}, event: {record['event']}{shown} }}"

@@ -210,9 +210,9 @@ class Obd(Subsystem):
         found: dict[str, Any] = {}
         for prefix in prefixes:
             found[f"{prefix}.import"] = lambda: imports.text(row, self.state(row), self.node.lnet.nids())
+            found[f"{prefix}.state"] = lambda: f"current_state: {self.state(row)['state']}\nstate_history:"
             if kind == "mgc":
                 continue
-            found[f"{prefix}.state"] = lambda: f"current_state: {self.state(row)['state']}\nstate_history:"
             conn = "mds_conn_uuid" if kind == "mdc" else "mdt_conn_uuid" if "-osp-" in name else "ost_conn_uuid"
             found[f"{prefix}.{conn}"] = lambda: self.state(row)["nid"]
             found[f"{prefix}.active"] = Param(lambda: str(int(name not in self._inactive)),
@@ -232,6 +232,11 @@ class Obd(Subsystem):
         found[f"{kind}.{name}.numobd"] = lambda: str(sum(t["kind"] == wanted for t in self._targets(fsname)))
         found[f"{kind}.{name}.activeobd"] = lambda: str(
             sum(t["kind"] == wanted and self._is_up(t["name"]) for t in self._targets(fsname)))
+        if kind == "lod":
+            others = [t for t in self._targets(fsname) if t["kind"] == "MDT" and not name.startswith(t["name"])]
+            found[f"{kind}.{name}.mdt_numobd"] = str(len(others))
+            found[f"{kind}.{name}.mdt_obd"] = "\n".join(
+                f"{t['index']}: {t['name']}_UUID {'ACTIVE' if self._is_up(t['name']) else 'INACTIVE'}" for t in others)
         return found
 
     def _is_up(self, target: str) -> bool:

@@ -37,6 +37,7 @@ LNET_DEBUG = (
     "catastrophe",
     "fail_loc",
 )
+_IS_TARGET = re.compile(r"-(MDT|OST)[0-9a-f]{4}$")
 READ_ONLY = re.compile(
     r"(^|/)(version|health_check|devices|num_exports|uuid|blocksize|maxbytes|namelen_max|fstype|kbytes\w+|files\w+|"
     r"recovery_status|import|state|\w*conn_uuid|\w*server_uuid|instance|memused|memused_max|lnet_memused|threads_started|"
@@ -84,6 +85,8 @@ class Params(Subsystem):
             kind = prefix[: prefix.index("/")]
             if kind in ("ldlm", "ost", "mds"):
                 kind = ".".join(prefix.split("/")[:2])
+            elif kind == "osp" and "-osp-" in prefix:
+                kind = "osp.mdt"  # a connection to another MDT creates no objects
             for name, value in self._defaults.get(kind, {}).items():
                 found[f"{prefix}/{name.replace('.', '/')}"] = value
         for name, value in self.node.param_tree().items():
@@ -122,7 +125,14 @@ class Params(Subsystem):
     def get(self, pattern: str, recursive: bool = False) -> list[tuple[str, str]]:
         """Names and values that a pattern stands for; ENOENT when it stands for nothing."""
         tree = self.tree()
-        return [(to_name(path), _read(tree[path])) for path in self._match(tree, pattern, recursive)]
+        try:
+            found = self._match(tree, pattern, recursive)
+        except SimError:
+            folder = re.compile(f"(?:{_regex(pattern).pattern})/.*")
+            if not any(folder.fullmatch(path) for path in tree):
+                raise
+            return []  # recorded: a folder is there and prints nothing
+        return [(to_name(path), _read(tree[path])) for path in found]
 
     def list(self, pattern: str, recursive: bool = False) -> list[tuple[str, str]]:
         """Names with the suffix that ``list_param -F`` shows: ``/`` folder, ``=`` writable, nothing else."""
@@ -205,37 +215,36 @@ class Params(Subsystem):
         mgs = self._mgs()
         name, equals, value = text.partition("=")
         target, dot, parameter = name.partition(".")
-        if not dot or not parameter or bool(equals) == delete:
-            raise SimError(errno.EINVAL, text)
-        fsname = target.rsplit("-", 1)[0] if re.search(r"-(MDT|OST)[0-9a-f]{4}$", target) else target
+        fsname = target.rsplit("-", 1)[0] if _IS_TARGET.search(target) else target
         with self.node.lock:
-            known = f"{fsname}-client" in mgs.logs.names()
             log = f"{fsname}-client"
-            if not known:
-                # the real MGS leaves an empty file system behind when it refuses the name
+            known = log in mgs.logs.names() and bool(dot and parameter) and bool(equals) != delete
+            if known:
+                self._conf_record(mgs, fsname, target, parameter, value, delete)
+            elif fsname:
+                # the real MGS leaves an empty file system behind when it refuses the name (recorded for `nofs.x=1` and `foo`)
                 mgs.logs.create(log)
-            else:
-                self._conf_record(mgs, log, target, parameter, value, delete)
         mgs.save()
         if not known:
             raise SimError(errno.EINVAL, text)
 
-    def _conf_record(self, mgs: Any, log: str, target: str, parameter: str, value: str, delete: bool) -> None:
+    def _conf_record(self, mgs: Any, fsname: str, target: str, parameter: str, value: str, delete: bool) -> None:
         now = self.node.clock.time()
 
         def same(record: Mapping[str, Any]) -> bool:
-            return (
+            return bool(
                 record["event"] == "conf_param"
-                and record["fields"].get("target", "") == target
-                and (record["fields"]["parameter"].split("=")[0] == parameter)
+                and record["fields"].get("_target", "") == target
+                and record["fields"]["parameter"].split("=")[0] == parameter
             )
 
-        if delete:
-            if not mgs.logs.cancel(log, now, same):
-                raise SimError(errno.ENOENT, parameter)
-            return
-        fields = {"parameter": f"{parameter}={value}", "value": value, "target": target}
-        mgs.logs.replace(log, now, same, ("conf_param", fields))
+        done = 0
+        for name, fields in _conf_places(mgs.logs.names(), fsname, target, parameter, value):
+            done += mgs.logs.cancel(name, now, same)
+            if not delete:
+                mgs.logs.add(name, now, ("conf_param", {**fields, "_target": target}))
+        if delete and not done:
+            raise SimError(errno.ENOENT, parameter)
 
     def log_print(self, log: str, raw: bool = False) -> list[str]:
         return list(self._mgs().logs.print(log, raw))
@@ -261,7 +270,7 @@ class Params(Subsystem):
     def tick(self) -> None:
         """Look for news at every MGS this node depends on, and apply what is old enough."""
         for nids, fsnames in self._management():
-            logs = ["params", *(f"{fsname}-client" for fsname in fsnames)]
+            logs = ["params", *(f"{fsname}-client" for fsname in fsnames), *self._own_logs()]
             try:
                 news = self.node.rpc_any(nids, {"service": "params.news", "logs": logs})
             except SimError:
@@ -272,6 +281,11 @@ class Params(Subsystem):
         """Pairs (NIDs of an MGS, file systems of it) that the mounts of this node depend on."""
         mounts = self.node.parts.get("mounts")
         return [] if mounts is None else list(mounts.management())
+
+    def _own_logs(self) -> list[str]:
+        """Each target that runs here follows its own log."""
+        running = getattr(self.node.parts.get("targets"), "running", {})
+        return [target.name for target in list(running.values())]
 
     def _apply_news(self, mgs: str, news: Mapping[str, list[dict[str, Any]]]) -> None:
         """A record is applied once, ``param_delay`` after it was written; on a new device all records again."""
@@ -301,6 +315,31 @@ class Params(Subsystem):
                     self._set_one(path, tree[path], value)
 
 
+def _conf_places(
+    logs: list[str], fsname: str, target: str, parameter: str, value: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The logs that a conf_param goes into, with the record's fields, as recorded; a type nobody knows goes nowhere.
+
+    ``sys`` goes to everybody, a server's setting into the log of its target, an ``osc`` also to the MDTs.
+    """
+    kind, setting, client = parameter.partition(".")[0], f"{parameter}={value}", f"{fsname}-client"
+    own = sorted(log for log in logs if _IS_TARGET.search(log) and log.startswith(f"{fsname}-"))
+    if kind == "sys":
+        for log in (client, *own):
+            yield log, {"parameter": setting, "value": value}
+    elif kind in ("ost", "obdfilter", "mdt", "mdd", "lod"):
+        short = "-OST" if kind in ("ost", "obdfilter") else "-MDT"
+        for log in own:
+            if log == target or (target == fsname and short in log):
+                yield log, {"device": log, "parameter": setting}
+    elif kind in ("osc", "mdc", "llite", "lov", "lmv"):
+        yield client, {"device": f"{target}-{kind}" if _IS_TARGET.search(target) else client, "parameter": setting}
+        if kind == "osc" and _IS_TARGET.search(target):
+            for log in own:
+                if "-MDT" in log:
+                    yield log, {"device": f"{target}-osc-{log.rsplit('-', 1)[1]}", "parameter": setting}
+
+
 def live_name(record: Mapping[str, Any]) -> tuple[str, str]:
     """The set_param pattern and value that a stored record means; an empty pattern when it means none."""
     fields = record["fields"]
@@ -308,11 +347,15 @@ def live_name(record: Mapping[str, Any]) -> tuple[str, str]:
         return str(fields["parameter"]), str(fields["value"])
     if record["event"] != "conf_param":
         return "", ""
-    kind, _, rest = fields["parameter"].partition("=")[0].partition(".")
-    target = fields.get("target", "")
+    name, _, value = fields["parameter"].partition("=")
+    kind, _, rest = name.partition(".")
+    target = fields.get("_target") or fields.get("device", "")
     if kind == "sys":
-        return rest, str(fields["value"])
-    return f"{kind}.{target}-*.{rest}", str(fields["value"])
+        return rest, value
+    if kind == "ost":
+        kind = "obdfilter"
+    # a target's own parameter has its name, those of clients its name and more, a file system's every target
+    return f"{kind}.{target}{'' if kind in ('obdfilter', 'mdt') and _IS_TARGET.search(target) else '-*'}.{rest}", value
 
 
 def _same_parameter(name: str) -> Any:

@@ -81,7 +81,7 @@ def table() -> list[Command]:
     commands = []
     for heading, names in NAMES:
         commands.append(Command(heading, None))
-        commands += [Command(name, FUNCTIONS.get(name) or _absent(name), name) for name in names.split()]
+        commands += [Command(name, FUNCTIONS.get(name) or _absent(name), lctl_params.HELP.get(name, name)) for name in names.split()]
     return commands
 
 

@@ -31,6 +31,18 @@ USAGE_GET = (
 )
 
 
+HELP = {
+    "set_param": (
+        "set the Lustre or LNET parameter\n"
+        "usage: set_param [--client|-C[FSNAME]] [--delete|-d] [--no-name|-n]\n"
+        "\t\t   [--file|-F YAML_PARAM FILE] [--permanent|-P] [--thread|-t[THREAD_COUNT]]\n"
+        "\t\t PARAM1=VALUE1 [PARAM2=VALUE2 ...]\n"
+        "Set the value of the Lustre or LNET parameter at the specified path.\n"
+    ),
+    "get_param": USAGE_GET,
+}
+
+
 def slashed(pattern: str) -> str:
     return pattern.replace(".", "/")
 
@@ -79,6 +91,8 @@ def _shown(name: str, value: str, options: set[str]) -> str:
         return name + "\n"
     if "n" in options:
         return value + "\n"
+    if "y" in options:
+        return f"{name}: {value}\n"
     return f"{name}=\n{value}\n" if "\n" in value else f"{name}={value}\n"
 
 
@@ -236,6 +250,17 @@ def conf_param(argv: list[str], out: TextIO, err: TextIO, kernel: Any) -> int:
     return 0
 
 
+def lcfg_erase(argv: list[str], out: TextIO, err: TextIO, kernel: Any) -> int:
+    """As recorded: asks nothing, says nothing, works on a file system in use."""
+    words = [word for word in argv if not word.startswith("-")]
+    try:
+        kernel.call("mgs.erase_fs", name=words[0] if words else "")
+    except SimError as error:
+        err.write(f"error: lcfg_erase: OBD_IOC_LCFG_ERASE failed: {os.strerror(error.errno)}\n")
+        return error.errno
+    return 0
+
+
 def llog_catlist(argv: list[str], out: TextIO, err: TextIO, kernel: Any) -> int:
     try:
         names = kernel.call("params.log_names")
@@ -289,6 +314,8 @@ COMMANDS: dict[str, Command] = {
     "set_param": set_param,
     "list_param": list_param,
     "conf_param": conf_param,
+    "lcfg_erase": lcfg_erase,
+    "erase_lcfg": lcfg_erase,
     "llog_catlist": llog_catlist,
     "llog_print": llog_print,
     "llog_info": llog_info,

@@ -52,15 +52,24 @@ class Context:
         return max(holding, key=lambda fs: len(fs["path"]), default=None)
 
 
-def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any) -> int:
+def main(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO, kernel: Any) -> int:
     ended = Faults.of(kernel).at_start(PROGRAM, out)
     if ended is not None:
         return ended
-    if not argv:
-        err.write("usage: lfs COMMAND [ARGUMENTS]\n")
-        return 22
-    name, words = argv[0], argv[1:]
-    context = Context(out, err, kernel)
+    if argv:
+        return _run(argv, Context(out, err, kernel))
+    rc = 0
+    for line in stdin:  # a batch ends at the first command that fails, as lctl's does
+        words = line.split()
+        if rc or words[:1] in (["quit"], ["exit"]):
+            break
+        if words:
+            rc = _run(words, Context(out, err, kernel))
+    return rc
+
+
+def _run(argv: list[str], context: Context) -> int:
+    name, words, err = argv[0], argv[1:], context.err
     command = COMMANDS.get(name)
     if command is not None:
         try:

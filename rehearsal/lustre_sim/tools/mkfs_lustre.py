@@ -46,9 +46,7 @@ def run(options: Options, out: TextIO, err: TextIO, faults: Faults) -> int:
     data = options.data
     check(options, err)
     if data.mount_type == "zfs":
-        from . import _zfs_target
-
-        return _zfs_target.make(options, out, err, faults)
+        raise Exit(19, common.fatal(PROGRAM, f"{options.device}: there is no ZFS in the simulation"))
     exists = prepare(options, faults)
     complete(options)
     common.print_data("Permanent disk data", data, out)

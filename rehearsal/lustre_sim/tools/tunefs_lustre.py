@@ -32,12 +32,16 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any 
 
             raise Exit(22, usage(PROGRAM, tune=True), announce=False)
         if "/" in device and not device.startswith(("/", ".")):
-            from . import _zfs_target
-
-            return _zfs_target.tune(argv, device, out, err)
+            raise _no_pool(device, out)
         return run(argv, device, out, err, faults)
     except Exit as end:
         return end.tell(PROGRAM, err)
+
+
+def _no_pool(device: str, out: TextIO) -> Exit:
+    """A dataset of a pool that does not exist, as every pool here; recorded."""
+    out.write("checking for existing Lustre data: not found\n")
+    return Exit(19, common.fatal(PROGRAM, f"Device {device} has not been formatted with mkfs.lustre"))
 
 
 def run(argv: list[str], device: str, out: TextIO, err: TextIO, faults: Faults) -> int:

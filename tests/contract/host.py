@@ -1,0 +1,179 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The simulated host that recorded command lines run on: one node in this process, its tools as functions.
+
+Devices are sparse files that get a real ext4, mounts are real FUSE mounts; both lie below the host's folder, which
+stands for the root of its files (``/dev/vdb`` of a recording is ``FOLDER/dev/vdb`` here). Time is the node's own clock:
+``sleep 12`` moves it. Nothing answers on the network but the host itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from lustre_sim.node import FakeClock, Node
+from lustre_sim.tools import lctl_params
+
+from tests.contract.shell import Done, Program, Shell
+from tests.rehearsal_sim.support import REHEARSAL, DeadWire, SimError, make_node
+
+TOOLS = (
+    "lctl", "lnetctl", "lfs", "mkfs.lustre", "tunefs.lustre", "mount.lustre", "lustre_rmmod", "modprobe", "modinfo",
+    "lsmod",
+)  # fmt: skip
+#: real programs that recordings use on the output of a tool, on the host's files and on its devices
+REAL = (
+    "awk", "blkid", "cat", "cp", "dd", "e2label", "echo", "egrep", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
+    "sed", "seq", "sort", "tail", "touch", "tr", "umount", "wc",
+)  # fmt: skip
+_OURS = re.compile(r"(?<![\w./-])(?=/(?:dev/(?:vd|\$)|mnt/|root/|tmp/|proc/mounts|etc/mtab))")
+
+
+class Door:
+    """The way from a tool to the kernel: all that passes is JSON, as over the socket of an installed host."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.site_dir, self.persistent_dir = node.site_dir, node.persistent_dir
+
+    def call(self, op: str, /, **args: Any) -> Any:
+        return json.loads(json.dumps(self._node.call(op, **json.loads(json.dumps(args)))))
+
+
+class Host:
+    def __init__(self, folder: Path, node: Node) -> None:
+        self.folder, self.node = folder, node
+        self._door = Door(node)
+        programs: dict[str, Program] = {name: self._tool(name) for name in TOOLS}
+        programs |= {name: self._real(name) for name in REAL}
+        programs |= {
+            "mount": self._mount,
+            "date": self._date,
+            "timeout": self._timeout,
+            "sleep": self._sleep,
+            ":": _nothing,
+            "true": _nothing,
+            "/bin/true": _nothing,
+        }
+        self._programs = programs
+        self._shell = Shell(programs, folder)
+
+    def run(self, line: str) -> Done:
+        """A recorded command line; its output speaks of the recorded paths again."""
+        self.node.tick()
+        if "/proc/mounts" in line or "/etc/mtab" in line:
+            self._write_tables()
+        done = self._shell.run(_OURS.sub(str(self.folder), line))
+        return Done(done.rc, self._told(done.out), self._told(done.err))
+
+    def _told(self, text: str) -> str:
+        return text.replace(str(self.folder), "")
+
+    def _write_tables(self) -> None:
+        """The mounts of this host alone; other tests and hosts of the machine have theirs."""
+        text = "".join(row + "\n" for row in _table() if row.split()[1].startswith(f"{self.folder}/"))
+        for name in ("proc/mounts", "etc/mtab"):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text(text, encoding="utf-8")
+
+    # -- programs ----------------------------------------------------------------------------------------------
+
+    def _tool(self, name: str) -> Program:
+        module = importlib.import_module("lustre_sim.tools." + name.replace(".", "_"))
+
+        def run(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+            try:
+                return int(module.main(argv, stdin, out, err, self._door)) & 0xFF
+            except SimError as error:
+                err.write(f"{name}: {error.text or os.strerror(error.errno)}\n")
+                return error.errno & 0xFF or 1
+
+        return run
+
+    def _real(self, name: str) -> Program:
+        def run(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+            done = subprocess.run(
+                [name, *argv], input=stdin.read(), capture_output=True, text=True, check=False, timeout=60,
+                cwd=self._shell.folder,
+            )  # fmt: skip
+            out.write(done.stdout)
+            err.write(done.stderr)
+            return done.returncode
+
+        return run
+
+    def _mount(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+        """mount(8) hands a Lustre mount to its helper."""
+        assert argv[:2] == ["-t", "lustre"], argv
+        return self._programs["mount.lustre"](argv[2:], stdin, out, err)
+
+    def _timeout(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+        return self._programs[argv[1]](argv[2:], stdin, out, err)
+
+    def _date(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+        """``date +%T`` of the node's clock."""
+        assert argv == ["+%T"], argv
+        out.write(time.strftime("%T\n", time.gmtime(self.node.clock.time())))
+        return 0
+
+    def _sleep(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+        """The node's kernel looks around every second, as its daemon does."""
+        for _ in range(max(1, round(float(argv[0])))):
+            self.node.clock.sleep(1.0)
+            self.node.tick()
+        return 0
+
+
+def _nothing(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+    return 0
+
+
+@contextmanager
+def simulated_host(folder: Path, description: Mapping[str, Any]) -> Iterator[Host]:
+    """A host as a session describes it (``interfaces``, ``devices``, ``plain_e2fsprogs``), taken away at the end."""
+    (folder / "dev").mkdir()
+    for name, megabytes in description.get("devices", {}).items():
+        with (folder / "dev" / name).open("wb") as stream:
+            stream.truncate(megabytes << 20)
+    for name in ("mnt", "root", "tmp", "state"):
+        (folder / name).mkdir()
+    node = make_node(folder / "state", "host", description["interfaces"], clock=FakeClock(), routing_delay=3600.0)
+    node.lnet.messages.wire = DeadWire()
+    path = os.environ["PATH"] if description.get("plain_e2fsprogs") else f"{_aware(folder)}:{os.environ['PATH']}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", path)
+        patch.setenv("LC_ALL", "C")
+        patch.setattr(lctl_params, "MOUNT_PARAMS", f"{folder}/etc/lustre/mount.{{}}.params")
+        try:
+            yield Host(folder, node)
+        finally:
+            for mounted in reversed(mounts_below(folder)):
+                subprocess.run(["umount", mounted], check=True)
+
+
+def _aware(folder: Path) -> Path:
+    """The mke2fs of a rehearsal host, which takes Lustre's features."""
+    tools = folder / "state" / "e2fsprogs"
+    tools.mkdir()
+    (tools / "mke2fs").write_bytes((REHEARSAL / "packages" / "files" / "mke2fs").read_bytes())
+    (tools / "mke2fs").chmod(0o755)
+    (tools / "mke2fs.real").symlink_to("/sbin/mke2fs")
+    return tools
+
+
+def mounts_below(folder: Path) -> list[str]:
+    return [row.split()[1] for row in _table() if row.split()[1].startswith(f"{folder}/")]
+
+
+def _table() -> list[str]:
+    return Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
