@@ -310,7 +310,10 @@ class Verifier:
             file_io.write(self.run, path, text)
             back = file_io.read(self.run, path)
             if back != text:
-                problem = f"{want.object}: what was read back is not what was written ({_difference(text, back)}). Stop using this file system until the cause is known."
+                problem = (
+                    f"{want.object}: what was read back is not what was written ({_difference(text, back)}). Stop using this file "
+                    "system until the cause is known."
+                )
         except LustreError as error:
             problem = f"{want.object}: {error} {_SQUASH if 'denied' in str(error) else ''}".strip()
         try:

@@ -51,11 +51,10 @@ class Clock:
 def verifier(run, want, checks, table="", **more):
     clock = Clock()
     files = {"/proc/self/mounts": table}
-    made = Verifier(
+    return Verifier(
         run, VerifyWant.from_want(want), checks, size=len(TEXT), read=lambda path: files.get(path, ""),
         random=lambda size: TEXT, sleep=clock.sleep, clock=lambda: clock.now, **more,
     )  # fmt: skip
-    return made
 
 
 def lctl(out):
@@ -229,7 +228,7 @@ def test_what_a_node_cannot_tell_is_a_problem(fake):
 
 
 def test_a_want_that_cannot_be():
-    with pytest.raises(BadValue, match="want.expected.reachable"):
+    with pytest.raises(BadValue, match=r"want\.expected\.reachable"):
         VerifyWant.from_want({"expected": {"reachable": ["somewhere"]}})
     assert set(CHECKS) == {"health", "targets", "recovery", "lnet", "imports", "mounts", "files"}
 

@@ -41,7 +41,7 @@ class Disk(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """One magic string that wipefs found: kernel name of the device, byte offset as text, type."""
+    """One magic string that wipefs found: last part of the path it was given, byte offset as text, type."""
 
     device: str
     offset: str

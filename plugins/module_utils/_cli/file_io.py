@@ -39,7 +39,7 @@ def write(run: Runner, path: str, text: str) -> None:
 def read(run: Runner, path: str) -> str:
     """The content as the servers have it: past the page cache, or after it was dropped where that cannot be asked for."""
     require_ours(path)
-    argv = ("dd", f"if={path}", _BLOCK, "iflag=direct", "status=none")
+    argv: tuple[str, ...] = ("dd", f"if={path}", _BLOCK, "iflag=direct", "status=none")
     rc, out, err = run(argv, None, TIMEOUT)
     if rc != 0 and "Invalid argument" in err:
         run(("dd", f"if={path}", "iflag=nocache", "count=0", "status=none"), None, TIMEOUT)

@@ -23,7 +23,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._cli import blockdev, devfiles
 from ansible_collections.lustre.core.plugins.module_utils._cli.blockdev import Disk, Signature
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, Files, Mount, Node
-from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, Refused
+from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, Refused, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 #: Smaller than any target or pool member anybody means; catches a device that lost its medium.
@@ -94,7 +94,7 @@ def gather(paths: Sequence[str], run: Runner, files: Files) -> dict[str, Evidenc
     names = [box.path for box in open_boxes]
     if names:
         disks = _once(lambda: blockdev.lsblk(run, names))
-        signatures = _once(lambda: blockdev.wipefs(run, names))
+        signatures = _once(lambda: _known_signatures(blockdev.wipefs(run, names), open_boxes))
         shared = _once(lambda: read_shared(files))
         for box in open_boxes:
             _ask_one(box, run, files, disks, signatures, shared)
@@ -152,13 +152,27 @@ def _ask_one(
     system = box.answers.get("sysfs")
     kname = system.kname if isinstance(system, System) else ""
     box.ask("udev", lambda: _read_udev(files, node.number))
-    box.ask("wipefs", lambda: tuple(s for s in signatures() if s.device == kname))
+    box.ask("wipefs", lambda: tuple(s for s in signatures() if s.device in {kname, *_called(box)}))
     box.ask("mounts", lambda: mounts_of(shared().mounts, box.path, node.number, files))
     box.ask("swap", lambda: _swap_paths(shared().swaps, node, files))
     box.ask("mdstat", lambda: kname in shared().raid)
     box.ask("blkid", lambda: blockdev.blkid(run, box.path))
     if "blkid" not in box.failures:
         box.ask("content", lambda: files.ends(box.path))
+
+
+def _called(box: _Box) -> set[str]:
+    """What wipefs calls a device: the last part of the path that it was given (a link's own name, not what it leads to)."""
+    return {box.path.rpartition("/")[2], box.answers["path"].real.rpartition("/")[2]}
+
+
+def _known_signatures(found: Sequence[Signature], boxes: Sequence[_Box]) -> Sequence[Signature]:
+    """UnknownOutput for a signature of a device that nobody asked for: it would count for none."""
+    known = {name for box in boxes for name in _called(box)}
+    strange = next((signature for signature in found if signature.device not in known), None)
+    if strange is not None:
+        raise UnknownOutput("wipefs", "signatures on the devices it was given", str(strange._asdict()))
+    return found
 
 
 def _block_node(files: Files, path: str) -> Node:
@@ -340,6 +354,8 @@ PROBES: tuple[tuple[str, Callable[[Any], Objection | None]], ...] = (
     ("sysfs", _sysfs),
     ("content", _content),
 )
+#: The same by name, for whoever asks one of them.
+PROBE_CHECKS: Mapping[str, Callable[[Any], Objection | None]] = dict(PROBES)
 
 
 def judge(evidence: Evidence) -> tuple[Objection, ...]:
@@ -361,11 +377,11 @@ def judge(evidence: Evidence) -> tuple[Objection, ...]:
             if objection is not None:
                 objections.append(objection)
     if not objections:
-        objections += _contradictions(evidence)
+        objections += contradictions(evidence)
     return tuple(objections)
 
 
-def _contradictions(evidence: Evidence) -> list[Objection]:
+def contradictions(evidence: Evidence) -> list[Objection]:
     """Probes that all said "nothing", but not about one and the same device."""
     disk, system, ends = (evidence.answers[probe] for probe in ("lsblk", "sysfs", "content"))
     if len({disk.size, system.size, ends.size}) != 1 or disk.kname != system.kname:

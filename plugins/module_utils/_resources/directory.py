@@ -118,15 +118,16 @@ class DirectoryResource:
         for want in self.wants:
             if have.inside[want.path] != want.fsname and not self.provisional:
                 self._refuse_outside(want, have.inside[want.path])
-            steps += self._steps(want, have.seen.get(want.path))
+            steps += self._steps(want, have.seen.get(want.path), have.inside[want.path] == want.fsname)
         return Plan(tuple(steps))
 
-    def _steps(self, want: DirectoryWant, seen: Seen | None) -> list[Step]:
+    def _steps(self, want: DirectoryWant, seen: Seen | None, mounted: bool) -> list[Step]:
         owner = f"{want.owner}:{want.group}"
         if seen is None:
             argv = ("install", "-d", "-m", f"{want.mode:04o}", "-o", want.owner, "-g", want.group, "--", want.path)
             self._ids(want)
-            return [Step(KIND, "create", want.object, "it does not exist", argv, timeout=TIMEOUT)]
+            reason = "it does not exist" if mounted else "it is made if it is missing once its file system is mounted"
+            return [Step(KIND, "create", want.object, reason, argv, timeout=TIMEOUT)]
         if not stat.S_ISDIR(seen.mode):
             raise Refused(f"make {want.object}", "something else is there", "Look at it, and move it away if it may go.")
         steps = []
