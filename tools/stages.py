@@ -61,8 +61,9 @@ def sanity_count(text: str) -> int:
 
 
 def listed_count(text: str) -> int:
-    """Scripts of ours close with a line ``N passed``."""
-    return pytest_count(text)
+    """Scripts of ours close with a line ``N passed``; what the programs they run say is not counted twice."""
+    closing = re.findall(r"^(\d+) passed$", text, re.M)
+    return int(closing[-1]) if closing else 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ ALL: tuple[Stage, ...] = (
         "hosts",
         "",
         ("tools/molecule.py", "default"),
-        pytest_count,
+        listed_count,
         1200,
     ),
     Stage(
