@@ -66,8 +66,8 @@ def _cases() -> list[Case]:
 CASES = _cases()
 
 
-def _flat(steps: list[Any]) -> list[str]:
-    return [one for step in steps for one in (_flat(step) if isinstance(step, list) else [step])]
+def flat(steps: list[Any]) -> list[str]:
+    return [one for step in steps for one in (flat(step) if isinstance(step, list) else [step])]
 
 
 @cache
@@ -78,7 +78,7 @@ def replayed(session: str) -> list[Done | Exception]:
     with tempfile.TemporaryDirectory(prefix="lustre-contract-") as name:
         folder = Path(name)
         with simulated_host(folder, content["host"]) as host:
-            for command in _flat(content.get("setup", [])):
+            for command in flat(content.get("setup", [])):
                 done = host.run(command)
                 assert done.rc == 0, f"{command}: {done.out}{done.err}"
             for case in (case for case in CASES if case.session == session):

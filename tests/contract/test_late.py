@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.host import Host, simulated_host
-from tests.contract.test_contract import SESSIONS, _flat
+from tests.contract.test_contract import SESSIONS, flat
 from tests.rehearsal_sim.support import recording
 
 
@@ -24,7 +24,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """The recorded file system, up, with its client on the same node."""
     session = SESSIONS["params: read"]
     with simulated_host(tmp_path_factory.mktemp("host"), session["host"]) as made:
-        for command in _flat(session["setup"]):
+        for command in flat(session["setup"]):
             assert made.run(command).rc == 0, command
         yield made
 

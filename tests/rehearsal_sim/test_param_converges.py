@@ -5,36 +5,22 @@ from __future__ import annotations
 import io
 
 import pytest
+from lustre_sim.tools import lctl
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._inspect_site import site
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
-from rehearsal.lustre_sim.node import FakeClock, Node, Subsystem
-from rehearsal.lustre_sim.tools import lctl
-from tests.rehearsal_sim import test_params_replay as replay
-
-
-class Mgs(replay.Mgs):
-    def params(self):
-        return {"mgs.MGS.filesystems": lambda: "lustre"}
-
-
-class Obd(replay.Obd):
-    def devices(self):
-        return [{**device, "index": place, "uuid": f"{device['name']}_UUID", "refs": 5}
-                for place, device in enumerate(super().devices())]
-
-    def ops(self):
-        return {"devices": self.devices}
+from tests.contract.host import Door, simulated_host
+from tests.contract.test_contract import SESSIONS, flat
 
 
 class Tools:
     """A runner whose lctl is the simulated one; counts processes."""
 
-    def __init__(self, kernel):
-        self.kernel, self.count = kernel, 0
+    def __init__(self, node):
+        self.kernel, self.clock, self.count = Door(node), node.clock, 0
 
     def __call__(self, argv, stdin=None, timeout=120.0):
         self.count += 1
@@ -44,16 +30,17 @@ class Tools:
 
 @pytest.fixture
 def tools(tmp_path):
-    parts = {"obd": Obd, "mgs": Mgs, "mounts": replay.Mounts, "lnet": replay.Lnet, "targets": Subsystem}
-    folders = [str(tmp_path / name) for name in ("node", "run", "site")]
-    node = Node("one", *folders, clock=FakeClock(), subsystems=parts)
-    node.load()
-    return Tools(node)
+    """The recorded file system, up, on one node."""
+    session = SESSIONS["params: read"]
+    with simulated_host(tmp_path, session["host"]) as host:
+        for command in flat(session["setup"]):
+            assert host.run(command).rc == 0, command
+        yield Tools(host.node)
 
 
 def brought(tools, params, purge=(), check_mode=False):
     tools.count = 0
-    clock = tools.kernel.clock
+    clock = tools.clock
     return converge(ParamResource.from_options(params, purge), tools, check_mode, sleep=clock.sleep, clock=clock.time)
 
 

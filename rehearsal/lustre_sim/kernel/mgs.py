@@ -55,7 +55,8 @@ class Mgs(Subsystem):
             "mgs.MGS.num_exports": "1",
             "mgs.MGS.uuid": "MGS",
         }
-        for fsname in (*self.filesystems(), "params"):
+        written = [fsname for fsname in self.filesystems() if self.logs.live(f"{fsname}-client")]
+        for fsname in (*written, "params"):  # recorded: an empty log is listed and not live
             found[f"mgs.MGS.live.{fsname}"] = lambda fsname=fsname: self.live(fsname)
         return found
 
@@ -192,13 +193,15 @@ class Mgs(Subsystem):
         return "\n".join(lines)
 
     def erase_fs(self, name: str) -> None:
-        """``lcfg_erase``: asks nothing; the client log stays as an empty one."""
+        """``lcfg_erase``: asks nothing. The client log of a file system that had targets stays as an empty one."""
         self._must_run()
         with self.node.lock:
             if f"{name}-client" not in self.logs.names():
                 raise SimError(errno.ENOENT, name)
-            self.logs.erase([log for log in self.logs.names() if log.rsplit("-", 1)[0] == name])
-            self.logs.create(f"{name}-client")
+            logs = [log for log in self.logs.names() if log.rsplit("-", 1)[0] == name]
+            self.logs.erase(logs)
+            if len(logs) > 1:
+                self.logs.create(f"{name}-client")
             for key in [key for key, target in self.state["targets"].items() if target["fsname"] == name]:
                 del self.state["targets"][key]
         self.save()
