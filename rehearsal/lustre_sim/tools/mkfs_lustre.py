@@ -70,18 +70,6 @@ def run(options: Options, out: TextIO, err: TextIO, faults: Faults) -> int:
     return 0
 
 
-def _zfs(options: Options, out: TextIO) -> int:
-    """The simulation has no pools: a dry run answers as recorded, anything else finds none."""
-    options.data.mount_opts = options.mount_opts or ""
-    if options.data.flags & disk.OST:
-        options.data.params.append("autodegrade=on")
-    common.print_data("Permanent disk data", options.data, out)
-    if options.dryrun:
-        out.write("exiting before disk write.\n")
-        return 0
-    raise Exit(19, fatal(PROGRAM, "unable to prepare backend (19)"))
-
-
 # -- what is asked for -----------------------------------------------------------------------------------------------
 
 def check(options: Options, err: TextIO) -> None:
