@@ -386,9 +386,9 @@ def test_basics_that_are_met(fake, node):
 def test_what_cannot_be_looked_at_is_said(fake, node):
     with pytest.raises(LustreError, match="neither of the Debian"):
         inspect(fake([]), node({"etc/os-release": "ID=arch\nPRETTY_NAME=Arch\n"}))
-    with pytest.raises(BadValue, match="families.debian.package: there is no such option"):
+    with pytest.raises(BadValue, match=r"families\.debian\.package: there is no such option"):
         inspect(fake([]), node({}), families={"debian": {"package": ["lustre"]}})
-    with pytest.raises(BadValue, match="families.debian: nothing is said"):
+    with pytest.raises(BadValue, match=r"families\.debian: nothing is said"):
         inspect(fake([]), node({}), families={"suse": {}})
     found = inspect(fake([]), node({}), families={"debian": {"unavailable": "There are none."}}, modules=[])
     assert found["problems"] == [{"code": "unavailable", "text": "There are none."}]
