@@ -33,7 +33,7 @@ TOOLS = (
 )  # fmt: skip
 #: real programs that recordings use on the output of a tool, on the host's files and on its devices
 REAL = (
-    "awk", "blkid", "cat", "cp", "dd", "e2label", "echo", "egrep", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
+    "awk", "blkid", "cat", "cp", "dd", "e2label", "echo", "egrep", "findmnt", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
     "sed", "seq", "sort", "tail", "touch", "tr", "umount", "wc",
 )  # fmt: skip
 _OURS = re.compile(r"(?<![\w./-])(?=/(?:dev/(?:vd|\$)|mnt/|root/|tmp/|proc/mounts|etc/mtab))")
@@ -114,6 +114,8 @@ class Host:
 
     def _mount(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
         """mount(8) hands a Lustre mount to its helper."""
+        if argv[:1] == ["-l"]:
+            return self._real("mount")(argv, stdin, out, err)
         assert argv[:2] == ["-t", "lustre"], argv
         return self._programs["mount.lustre"](argv[2:], stdin, out, err)
 

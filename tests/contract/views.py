@@ -129,7 +129,7 @@ VIEWS: dict[str, View] = {
     "targets of a log": _each(_log_targets),
     "target data": _each(lambda result: tunefs_lustre.parse(result.out)),
     "blkid": _each(lambda result: blockdev.parse_blkid(result.out)),
-    "modules": _each(lambda result: [module.name for module in modules.parse(result.out)]),
+    "modules": _each(lambda result: [(one.name, one.version) for one in modules.parse(result.out)]),
     "networks": _each(lambda result: lnetctl.read(lambda *_: result)),
     "mount table": _each(_lustre_mounts),
 }

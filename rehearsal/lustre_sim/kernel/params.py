@@ -218,7 +218,7 @@ class Params(Subsystem):
         fsname = target.rsplit("-", 1)[0] if _IS_TARGET.search(target) else target
         with self.node.lock:
             log = f"{fsname}-client"
-            known = log in mgs.logs.names() and bool(dot and parameter) and bool(equals) != delete
+            known = bool(mgs.logs.live(log)) and bool(dot and parameter) and bool(equals) != delete
             if known:
                 self._conf_record(mgs, fsname, target, parameter, value, delete)
             elif fsname:
