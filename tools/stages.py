@@ -97,7 +97,13 @@ def _unit(release: str) -> Stage:
 ALL: tuple[Stage, ...] = (
     Stage("ruff", "style and common mistakes", "checks", "gates", ("ruff", "check", ".")),
     Stage("format", "one layout of Python code", "checks", "gates", ("ruff", "format", "--check", "--quiet", ".")),
-    Stage("mypy", "types, strictly, of plugins/", "checks", "gates", ("mypy", "-p", "ansible_collections.lustre.core.plugins")),
+    Stage(
+        "mypy",
+        "types, strictly, of plugins/",
+        "checks",
+        "gates",
+        ("mypy", "-p", "ansible_collections.lustre.core.plugins"),
+    ),
     Stage("yamllint", "YAML files", "checks", "gates", ("yamllint", "--strict", ".")),
     Stage(
         "ansible-lint",

@@ -34,9 +34,18 @@ DEFAULT = ("release", "lnet", "devices", "targets", "imports", "mounts")
 READY = ("COMPLETE", "INACTIVE")
 CONNECTED = ("FULL", "IDLE")
 _TARGET_NAMES = (
-    "health_check", "mgs.MGS.filesystems", "mgs.MGS.num_exports",
-    "mdt.*.recovery_status", "obdfilter.*.recovery_status", "mdt.*.num_exports", "obdfilter.*.num_exports",
-    "osd-*.*.kbytestotal", "osd-*.*.kbytesfree", "osd-*.*.kbytesavail", "osd-*.*.filestotal", "osd-*.*.filesfree",
+    "health_check",
+    "mgs.MGS.filesystems",
+    "mgs.MGS.num_exports",
+    "mdt.*.recovery_status",
+    "obdfilter.*.recovery_status",
+    "mdt.*.num_exports",
+    "obdfilter.*.num_exports",
+    "osd-*.*.kbytestotal",
+    "osd-*.*.kbytesfree",
+    "osd-*.*.kbytesavail",
+    "osd-*.*.filestotal",
+    "osd-*.*.filesfree",
 )
 _DEVICE_NAMES = ("osd-*.*.mntdev", "mgs.MGS.osd.mntdev")
 _IMPORT_NAMES = ("mgc.*.import", "mdc.*.import", "osc.*.import", "osp.*.import")
@@ -72,12 +81,20 @@ class Inspector:
         table = self._tried(lambda: mounts.parse_mounts(self.read(mounts.TABLE)), ())
         targets = targets_of(devices, table, answer.values)
         mounted = mounts_of(table, {str(target["path"]): str(target["label"]) for target in targets})
-        found: dict[str, Any] = {"hostname": self.hostname, "kernel": self.kernel, "os": os_release(self.read("/etc/os-release"))}
+        found: dict[str, Any] = {
+            "hostname": self.hostname,
+            "kernel": self.kernel,
+            "os": os_release(self.read("/etc/os-release")),
+        }
         ask: dict[str, Callable[[], dict[str, Any]]] = {
             "release": lambda: {"lustre": self._release(answer)},
             "lnet": lambda: {"lnet": self._lnet()},
             "devices": lambda: {"devices": [asdict(device) for device in devices]},
-            "targets": lambda: {"health": answer.values.get("health_check", ""), "mgs": mgs_of(answer.values), "targets": targets},
+            "targets": lambda: {
+                "health": answer.values.get("health_check", ""),
+                "mgs": mgs_of(answer.values),
+                "targets": targets,
+            },
             "imports": lambda: {"imports": imports_of(answer.values)},
             "mounts": lambda: {"mounts": mounted},
             "usage": lambda: {"usage": self._usage([entry["path"] for entry in mounted if entry["kind"] == "client"])},
@@ -122,7 +139,9 @@ class Inspector:
     def _release(self, answer: lctl_params.Answer) -> dict[str, Any]:
         files: list[modules.ModuleFile] | None = self._tried(lambda: modules.installed(self.run), None)
         shown = [{**asdict(module), "fits": module.fits(self.kernel)} for module in files or []]
-        missing = [name for name in modules.CLIENT if files is not None and name not in {module.name for module in files}]
+        missing = [
+            name for name in modules.CLIENT if files is not None and name not in {module.name for module in files}
+        ]
         return {
             "tools": self._tried(lambda: lctl.version(self.run), ""),
             "loaded": answer.values.get("version", "").partition("\n")[0].strip(),
@@ -141,7 +160,8 @@ class Inspector:
             "up": True,
             "nids": [face.nid for face in local],
             "networks": [
-                {"net": face.net, "nid": face.nid, "status": face.status, "interfaces": list(face.interfaces)} for face in local
+                {"net": face.net, "nid": face.nid, "status": face.status, "interfaces": list(face.interfaces)}
+                for face in local
             ],
             "routing": bool(state.routing and state.routing.state),
         }
@@ -158,7 +178,9 @@ class Inspector:
     def _packages(self) -> dict[str, str]:
         def ask() -> dict[str, str]:
             if self.read("/var/lib/dpkg/status"):
-                result = self.run(("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n", *_PACKAGES), None, 60.0)
+                result = self.run(
+                    ("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n", *_PACKAGES), None, 60.0
+                )
                 rows = [line.split("\t") for line in result.out.splitlines()]
                 return {row[0]: row[1] for row in rows if len(row) == 3 and row[2].startswith(("ii", "hi"))}
             result = self.run(("rpm", "-qa", "--qf", "%{NAME}\t%{VERSION}-%{RELEASE}\n", *_PACKAGES), None, 60.0)
@@ -195,7 +217,9 @@ def targets_of(
 ) -> list[dict[str, Any]]:
     """Targets that run or are mounted here; a target that is mounted and whose device is not there has the state ``missing``."""
     states = {device.name: device.state for device in devices if device.type in ("mgs", "mdt", "obdfilter")}
-    on_device = {m["label"]: (m["backend"], text) for m, text in ((_OSD.match(name), text) for name, text in values.items()) if m}
+    on_device = {
+        m["label"]: (m["backend"], text) for m, text in ((_OSD.match(name), text) for name, text in values.items()) if m
+    }
     mounted = {_mounted_label(entry, on_device): entry for entry in table if entry.target}
     mgs_device = values.get("mgs.MGS.osd.mntdev", "")
     with_mgs = {label for label, entry in mounted.items() if "mgs" in entry.options and label != "MGS"}
@@ -208,25 +232,34 @@ def targets_of(
         entry = mounted.get(label)
         target = llog.target_of(label)
         status = recovery.get(label, {})
-        found.append({
-            "label": label,
-            "kind": target.kind if target else "mgt" if label == "MGS" else "",
-            "fsname": target.fsname if target else None,
-            "index": target.index if target else None,
-            "mgs": label in with_mgs or label == "MGS",
-            "backend": on_device[label][0] if label in on_device else ((entry.option("osd") or "") if entry else "").rpartition("-")[2],
-            "device": entry.source if entry else on_device.get(label, ("", ""))[1],
-            "path": entry.path if entry else "",
-            "state": states.get(label, "missing"),
-            "recovery": status,
-            "ready": states.get(label) == "UP" and status.get("status", "INACTIVE") in READY,
-            "exports": _number(values, "num_exports", label),
-            "capacity": {
-                key: _number(values, name, label)
-                for key, name in (("total_kb", "kbytestotal"), ("free_kb", "kbytesfree"), ("available_kb", "kbytesavail"),
-                                  ("files_total", "filestotal"), ("files_free", "filesfree"))
-            },
-        })
+        found.append(
+            {
+                "label": label,
+                "kind": target.kind if target else "mgt" if label == "MGS" else "",
+                "fsname": target.fsname if target else None,
+                "index": target.index if target else None,
+                "mgs": label in with_mgs or label == "MGS",
+                "backend": on_device[label][0]
+                if label in on_device
+                else ((entry.option("osd") or "") if entry else "").rpartition("-")[2],
+                "device": entry.source if entry else on_device.get(label, ("", ""))[1],
+                "path": entry.path if entry else "",
+                "state": states.get(label, "missing"),
+                "recovery": status,
+                "ready": states.get(label) == "UP" and status.get("status", "INACTIVE") in READY,
+                "exports": _number(values, "num_exports", label),
+                "capacity": {
+                    key: _number(values, name, label)
+                    for key, name in (
+                        ("total_kb", "kbytestotal"),
+                        ("free_kb", "kbytesfree"),
+                        ("available_kb", "kbytesavail"),
+                        ("files_total", "filestotal"),
+                        ("files_free", "filesfree"),
+                    )
+                },
+            }
+        )
     return found
 
 
@@ -290,14 +323,31 @@ def mounts_of(table: Sequence[mounts.MountEntry], labels: Mapping[str, str]) -> 
         client = entry.client
         if client is not None:
             nodes = [list(node) for node in client.nodes] if client.nodes is not None else []
-            found.append({"kind": "client", "path": entry.path, "source": entry.source, "fsname": client.fsname, "subdir": client.subdir,
-                          "mgs_nids": nodes, "options": list(entry.options)})
+            found.append(
+                {
+                    "kind": "client",
+                    "path": entry.path,
+                    "source": entry.source,
+                    "fsname": client.fsname,
+                    "subdir": client.subdir,
+                    "mgs_nids": nodes,
+                    "options": list(entry.options),
+                }
+            )
         elif entry.target:
             label = labels.get(entry.path, "")
             target = llog.target_of(label)
-            found.append({"kind": "target", "path": entry.path, "device": entry.source, "label": label,
-                          "fsname": target.fsname if target else None, "mgs_nids": _nodes(entry.option("mgsnode") or ""),
-                          "options": list(entry.options)})
+            found.append(
+                {
+                    "kind": "target",
+                    "path": entry.path,
+                    "device": entry.source,
+                    "label": label,
+                    "fsname": target.fsname if target else None,
+                    "mgs_nids": _nodes(entry.option("mgsnode") or ""),
+                    "options": list(entry.options),
+                }
+            )
     return found
 
 
@@ -313,11 +363,13 @@ def parameters_of(answer: lctl_params.Answer, asked: Sequence[str]) -> list[dict
     found = []
     for name in asked:
         pattern = glob(normal(name))
-        found.append({
-            "name": name,
-            "live": {full: text for full, text in answer.values.items() if pattern.match(full)},
-            "unreadable": {full: why for full, why in answer.unreadable.items() if pattern.match(full)},
-        })
+        found.append(
+            {
+                "name": name,
+                "live": {full: text for full, text in answer.values.items() if pattern.match(full)},
+                "unreadable": {full: why for full, why in answer.unreadable.items() if pattern.match(full)},
+            }
+        )
     return found
 
 
@@ -325,7 +377,10 @@ def roles_of(devices: Sequence[lctl.Device], lnet: Mapping[str, Any], table: Seq
     """What the node does now: mgs, mds, oss, router, client."""
     types = {device.type for device in devices}
     facts = {
-        "mgs": "mgs" in types, "mds": "mdt" in types, "oss": "obdfilter" in types, "router": bool(lnet.get("routing")),
+        "mgs": "mgs" in types,
+        "mds": "mdt" in types,
+        "oss": "obdfilter" in types,
+        "router": bool(lnet.get("routing")),
         "client": any(entry.client for entry in table),
     }
     return [role for role, there in facts.items() if there]

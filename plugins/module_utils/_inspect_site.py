@@ -25,7 +25,9 @@ class NotOnMgs(Refused):
     """This node runs no MGS."""
 
     def __init__(self) -> None:
-        super().__init__("read what the MGS knows", "this node runs no MGS", "Run this on the node where the MGT is mounted now.")
+        super().__init__(
+            "read what the MGS knows", "this node runs no MGS", "Run this on the node where the MGT is mounted now."
+        )
 
 
 def site(run: Runner) -> dict[str, Any]:
@@ -52,13 +54,18 @@ def _check(result: Result, logs: Sequence[str]) -> None:
     """A log that is not there is empty; one that cannot be read makes everything unknown."""
     failed = {log: why for log, why in llog.failures(result.err).items() if log in logs and why != _ABSENT}
     if failed:
-        raise ToolError(f"read the configuration log {', '.join(failed)}", ("lctl", "llog_print"), result.rc, "", result.err)
+        raise ToolError(
+            f"read the configuration log {', '.join(failed)}", ("lctl", "llog_print"), result.rc, "", result.err
+        )
 
 
 def own_nids(out: str) -> list[str]:
     """Lines of a batch's output that are NIDs and nothing else (``list_nids``)."""
-    return [line.strip() for line in out.splitlines() if re.fullmatch(r"[0-9A-Fa-f.:]+@[a-z0-9]+", line.strip())
-            and not line.strip().endswith("@lo")]
+    return [
+        line.strip()
+        for line in out.splitlines()
+        if re.fullmatch(r"[0-9A-Fa-f.:]+@[a-z0-9]+", line.strip()) and not line.strip().endswith("@lo")
+    ]
 
 
 def connected_of(values: Mapping[str, str]) -> list[str]:
@@ -72,7 +79,11 @@ def connected_of(values: Mapping[str, str]) -> list[str]:
 
 
 def site_of(
-    names: Sequence[str], stored: Sequence[llog.Record], records: Sequence[llog.Record], nids: Sequence[str], connected: Sequence[str]
+    names: Sequence[str],
+    stored: Sequence[llog.Record],
+    records: Sequence[llog.Record],
+    nids: Sequence[str],
+    connected: Sequence[str],
 ) -> dict[str, Any]:
     """Everything in the names of ``lustre_filesystems``."""
     targets = llog.targets(list(records))
@@ -80,7 +91,10 @@ def site_of(
         {"name": name, "value": record.fields["value"], "scope": "persistent"}
         for name, record in llog.stored_params(list(stored)).items()
     ]
-    filesystems = [_filesystem(name, [target for target in targets if target.fsname == name], params, names, nids) for name in names]
+    filesystems = [
+        _filesystem(name, [target for target in targets if target.fsname == name], params, names, nids)
+        for name in names
+    ]
     servers = {nid for target in targets for node in target.service_nids for nid in node} | set(nids) | {"0@lo"}
     clients = [nid for nid in connected if _normal(nid) not in servers]
     return {
@@ -89,8 +103,13 @@ def site_of(
         "params": params,
         "general_params": [param for param in params if not _about(param, names)],
         "conf_params": [
-            {"device": record.fields.get("device", ""), "name": record.fields["parameter"], "value": record.fields["value"]}
-            for record in records if record.event == "conf_param"
+            {
+                "device": record.fields.get("device", ""),
+                "name": record.fields["parameter"],
+                "value": record.fields["value"],
+            }
+            for record in records
+            if record.event == "conf_param"
         ],
         "connected_nids": list(connected),
         "client_nids": clients,
@@ -99,7 +118,11 @@ def site_of(
 
 
 def _filesystem(
-    name: str, targets: Iterable[llog.TargetRecord], params: Sequence[Mapping[str, Any]], names: Sequence[str], nids: Sequence[str]
+    name: str,
+    targets: Iterable[llog.TargetRecord],
+    params: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    nids: Sequence[str],
 ) -> dict[str, Any]:
     kinds: dict[str, list[dict[str, Any]]] = {"mdt": [], "ost": []}
     for target in targets:

@@ -33,7 +33,17 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
 #: since the lnet part writes the unit's drop-in.
-PHASES = ("firewall", "lnet", "services", "params_mount", *TARGET_PHASES, "client", "directories", "client_subdir", "params")
+PHASES = (
+    "firewall",
+    "lnet",
+    "services",
+    "params_mount",
+    *TARGET_PHASES,
+    "client",
+    "directories",
+    "client_subdir",
+    "params",
+)
 LNET_UNIT = "lnet.service"
 _ACTED_ON = ("firewall", "lnet", "targets", "mounts", "directories", "params", "purge_params", "services", "only_paths")
 #: What the filter node_state says about a host beside its state; ``zpools`` are made by another module.
@@ -71,7 +81,9 @@ class PartResult:
 class NodeFailed(LustreError):
     """A part failed: the cause's own sentence and facts, where it happened, and what had been done before."""
 
-    def __init__(self, cause: LustreError, phase: str, kind: str, step: Step | None, done: Sequence[PartResult], changed: bool) -> None:
+    def __init__(
+        self, cause: LustreError, phase: str, kind: str, step: Step | None, done: Sequence[PartResult], changed: bool
+    ) -> None:
         self.cause, self.phase, self.kind, self.step = cause, phase, kind, step
         self.done, self.changed = tuple(done), changed
         super().__init__(f"[{phase}] {cause}")
@@ -193,7 +205,9 @@ def _up(mount: MountResource, phase: str) -> MountResource:
 
 
 def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> Part:
-    return Part(phase, ParamResource.from_options(params, purge), ParamResource.from_options(params, purge, provisional=True))
+    return Part(
+        phase, ParamResource.from_options(params, purge), ParamResource.from_options(params, purge, provisional=True)
+    )
 
 
 def _wants(resource: Any) -> bool:
@@ -280,7 +294,9 @@ def _diff(results: Sequence[PartResult]) -> dict[str, str]:
     before = _merged([(result.outcome.kind, result.outcome.before) for result in results])
     after = _merged([(result.outcome.kind, result.outcome.after) for result in results])
     shown = text_of(after)
-    planned = [step_line(step) for result in results if not result.outcome.applied for step in result.outcome.plan.steps]
+    planned = [
+        step_line(step) for result in results if not result.outcome.applied for step in result.outcome.plan.steps
+    ]
     planned += [result.unplanned for result in results if result.unplanned]
     if planned:
         shown += "planned:\n" + text_of(planned)

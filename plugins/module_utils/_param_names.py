@@ -90,7 +90,8 @@ def matches(name: str) -> list[Known]:
     declared = glob(name) if is_pattern(name) else None
     last = name.rpartition(".")[2]
     return [
-        known for known in table()
+        known
+        for known in table()
         if (known.last in (last, "*") or is_pattern(last))
         and (glob(known.name).match(name) or (declared is not None and declared.match(known.name.replace("*", "0"))))
     ]
@@ -126,7 +127,7 @@ def _with_instance(entry: str, name: str) -> str:
     if not star or "*" in tail or not middle:
         return entry
     if name.startswith(head):
-        middle = name[len(head):].rpartition(".")[0]
+        middle = name[len(head) :].rpartition(".")[0]
     elif head.count(".") != 1:
         return entry
     return f"{head}{middle}{tail}" if middle else entry

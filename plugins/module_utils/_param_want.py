@@ -26,14 +26,26 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@*?\[\]!-]*\Z")
 _FSNAME = re.compile(r"[A-Za-z0-9_-]{1,8}\Z")
 #: Names that ``set_param -P`` takes and that then do nothing, or not what was meant (observed, and mgs_llog.c).
 _NEVER_STORED = (
-    (re.compile(r".*\bsrpc\.flavor\b.*"), "security flavors stored this way do not reach the nodes reliably",
-     "Flavors are stored on the MGS by `lctl conf_param FSNAME.srpc.flavor.NET=FLAVOR`."),
-    (re.compile(r"llite\..*\.(?:root_squash|nosquash_nids)"), "the MGS refuses it for clients",
-     "Store it for the metadata servers: mdt.FSNAME-*.root_squash and mdt.FSNAME-*.nosquash_nids."),
-    (re.compile(r"(?:.*\.)?failover\.(?:mode|node)"), "fail-over nodes belong to a target, not to the parameters of the MGS",
-     "Give them as service nodes of the target."),
-    (re.compile(r"(?:.*\.)?(?:mgsnode|network)"), "the MGS ignores it without a word",
-     "Give it as an option of the target."),
+    (
+        re.compile(r".*\bsrpc\.flavor\b.*"),
+        "security flavors stored this way do not reach the nodes reliably",
+        "Flavors are stored on the MGS by `lctl conf_param FSNAME.srpc.flavor.NET=FLAVOR`.",
+    ),
+    (
+        re.compile(r"llite\..*\.(?:root_squash|nosquash_nids)"),
+        "the MGS refuses it for clients",
+        "Store it for the metadata servers: mdt.FSNAME-*.root_squash and mdt.FSNAME-*.nosquash_nids.",
+    ),
+    (
+        re.compile(r"(?:.*\.)?failover\.(?:mode|node)"),
+        "fail-over nodes belong to a target, not to the parameters of the MGS",
+        "Give them as service nodes of the target.",
+    ),
+    (
+        re.compile(r"(?:.*\.)?(?:mgsnode|network)"),
+        "the MGS ignores it without a word",
+        "Give it as an option of the target.",
+    ),
 )
 
 
@@ -82,8 +94,11 @@ def want_from_options(options: Mapping[str, Any], path: str) -> ParamWant:
     if state == "present":
         value = _value(options.get("value"), kind, name, scope, path)
     elif scope == "local":
-        raise BadValue(f"{path}.state", f"{name}: a live value cannot be deleted, only set to another one",
-                       "Leave the entry out, or give the value it shall have.")
+        raise BadValue(
+            f"{path}.state",
+            f"{name}: a live value cannot be deleted, only set to another one",
+            "Leave the entry out, or give the value it shall have.",
+        )
     return ParamWant(name, scope, state, value, kind, bool(options.get("allow_unknown")), fsname, path)
 
 
@@ -95,8 +110,11 @@ def wants_from_options(params: Sequence[Mapping[str, Any]], path: str = "params"
         want = want_from_options(options, f"{path}[{index}]")
         key = (want.scope, want.file if want.scope == "mount" else "", want.name)
         if key in first:
-            raise BadValue(want.path, f"{want.name} (scope {want.scope}) was already given as {first[key].path}",
-                           "Keep one of the two.")
+            raise BadValue(
+                want.path,
+                f"{want.name} (scope {want.scope}) was already given as {first[key].path}",
+                "Keep one of the two.",
+            )
         first[key] = want
         wants.append(want)
     return wants
@@ -106,34 +124,48 @@ def checked_prefixes(prefixes: Sequence[str], path: str = "purge_params") -> lis
     """Prefixes whose undeclared stored parameters are deleted; an empty one would mean every file system of the MGS."""
     for index, prefix in enumerate(prefixes):
         if not normal(str(prefix)).strip("*. "):
-            raise BadValue(f"{path}[{index}]", f"{prefix!r} would delete every stored parameter of every file system of this MGS",
-                           "Give a prefix that names what it is about, such as osc.fs1-.")
+            raise BadValue(
+                f"{path}[{index}]",
+                f"{prefix!r} would delete every stored parameter of every file system of this MGS",
+                "Give a prefix that names what it is about, such as osc.fs1-.",
+            )
     return [normal(str(prefix)) for prefix in prefixes]
 
 
 def _check_words(name: str, scope: str, state: str, fsname: str, path: str) -> None:
     if not _NAME.match(name):
-        raise BadValue(f"{path}.name", f"{name!r} is not the name of a Lustre parameter",
-                       "Write it as `lctl get_param` prints it, such as osc.fs1-*.max_dirty_mb.")
+        raise BadValue(
+            f"{path}.name",
+            f"{name!r} is not the name of a Lustre parameter",
+            "Write it as `lctl get_param` prints it, such as osc.fs1-*.max_dirty_mb.",
+        )
     if scope not in SCOPES:
         raise BadValue(f"{path}.scope", f"{scope!r} is no scope", f"Use one of {', '.join(SCOPES)}.")
     if state not in STATES:
         raise BadValue(f"{path}.state", f"{state!r} is no state", f"Use one of {', '.join(STATES)}.")
     if fsname and not _FSNAME.match(fsname):
-        raise BadValue(f"{path}.fsname", f"{fsname!r} is not a file system name", "It has 1 to 8 letters, digits, - or _.")
+        raise BadValue(
+            f"{path}.fsname", f"{fsname!r} is not a file system name", "It has 1 to 8 letters, digits, - or _."
+        )
 
 
 def _check_stored_name(name: str, scope: str, fsname: str, path: str) -> None:
     if names_mount_instance(name):
-        raise BadValue(f"{path}.name", f"{name} holds the number of one mount, which is another one after the next mount",
-                       "Write * in its place, such as osc.fs1-*.max_dirty_mb.")
+        raise BadValue(
+            f"{path}.name",
+            f"{name} holds the number of one mount, which is another one after the next mount",
+            "Write * in its place, such as osc.fs1-*.max_dirty_mb.",
+        )
     if scope == "persistent":
         for pattern, problem, remedy in _NEVER_STORED:
             if pattern.fullmatch(name):
                 raise BadValue(f"{path}.name", f"{name} cannot be stored with set_param -P: {problem}", remedy)
     elif fsname and fsname not in name:
-        raise BadValue(f"{path}.name", f"{name} is to be set when {fsname} is mounted, but would be set for every file system",
-                       f"Name the file system in it ({_with_fsname(name, fsname)}), or leave out fsname.")
+        raise BadValue(
+            f"{path}.name",
+            f"{name} is to be set when {fsname} is mounted, but would be set for every file system",
+            f"Name the file system in it ({_with_fsname(name, fsname)}), or leave out fsname.",
+        )
 
 
 def _with_fsname(name: str, fsname: str) -> str:
@@ -144,8 +176,11 @@ def _check_kind(name: str, kind: _units.Kind, path: str) -> None:
     if kind.name == "readonly":
         raise BadValue(f"{path}.name", f"{name} can only be read", f"{_hint(name)}Read it with lustre.core.node_info.")
     if kind.name == "command":
-        raise BadValue(f"{path}.name", f"{name} takes commands, not a value that could be kept and compared",
-                       f"{_hint(name)}Run the command where it belongs, in a play of its own.")
+        raise BadValue(
+            f"{path}.name",
+            f"{name} takes commands, not a value that could be kept and compared",
+            f"{_hint(name)}Run the command where it belongs, in a play of its own.",
+        )
 
 
 def _hint(name: str) -> str:
@@ -159,10 +194,17 @@ def _value(given: object, kind: _units.Kind, name: str, scope: str, path: str) -
     text = _units.text_of(given)
     problem = _units.problem(kind, text, name)
     if problem:
-        raise BadValue(f"{path}.value", f"{text!r} cannot be the value of {name}: {problem}", "Give a value that Lustre takes.")
+        raise BadValue(
+            f"{path}.value", f"{text!r} cannot be the value of {name}: {problem}", "Give a value that Lustre takes."
+        )
     if not text and scope != "local":
-        raise BadValue(f"{path}.value", f"{name} cannot be stored with an empty value", "Give a value, or say state: absent.")
+        raise BadValue(
+            f"{path}.value", f"{name} cannot be stored with an empty value", "Give a value, or say state: absent."
+        )
     if "#" in text and scope == "mount":
-        raise BadValue(f"{path}.value", f"{text!r}: everything after # is a comment in the file that the mount reads",
-                       "Give a value without #.")
+        raise BadValue(
+            f"{path}.value",
+            f"{text!r}: everything after # is a comment in the file that the mount reads",
+            "Give a value without #.",
+        )
     return _units.written(kind, text)

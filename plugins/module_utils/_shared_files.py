@@ -50,7 +50,11 @@ class SharedFiles:
         """Do one thing with every file; a failure is a check that is not ok, and does not end the others."""
         does = {"write": self._write, "read": self._read, "remove": self._remove}[action]
         for file in self.files:
-            wanted, found, problem = {"write": "written", "read": "the content that was written", "remove": "removed"}[action], "", ""
+            wanted, found, problem = (
+                {"write": "written", "read": "the content that was written", "remove": "removed"}[action],
+                "",
+                "",
+            )
             try:
                 self._require_lustre(file.path)
                 does(file)
@@ -70,7 +74,9 @@ class SharedFiles:
         above = [entry for entry in table if path.startswith(entry.path.rstrip("/") + "/")]
         longest = max((len(entry.path) for entry in above), default=0)
         if not any(entry.client for entry in above if len(entry.path) == longest):
-            raise Refused(f"touch {path}", "no Lustre file system is mounted there", "Run the site playbook for this node.")
+            raise Refused(
+                f"touch {path}", "no Lustre file system is mounted there", "Run the site playbook for this node."
+            )
 
     def _write(self, file: SharedFile) -> None:
         file_io.write(self.run, file.path, file.content)
@@ -90,7 +96,9 @@ class SharedFiles:
             left -= PAUSE
         by = f"what {file.writer} has written" if file.writer else "what another client has written"
         raise error or Refused(
-            f"trust {file.path}", f"it does not hold {by}", "The clients do not see the same file system: compare their mounts."
+            f"trust {file.path}",
+            f"it does not hold {by}",
+            "The clients do not see the same file system: compare their mounts.",
         )
 
     def _remove(self, file: SharedFile) -> None:

@@ -41,7 +41,12 @@ SUBSYSTEM_BITS = (
     "undefined mdc mds osc ost class log llite rpc mgmt lnet lnd pinger filter libcfs echo "
     "ldlm lov lquota osd lfsck snapshot - lmv - sec gss - mgc mgs fid fld"
 ).split()
-_BITS = {"debug": DEBUG_BITS, "printk": DEBUG_BITS, "subsystem_debug": SUBSYSTEM_BITS, "subsystem_printk": SUBSYSTEM_BITS}
+_BITS = {
+    "debug": DEBUG_BITS,
+    "printk": DEBUG_BITS,
+    "subsystem_debug": SUBSYSTEM_BITS,
+    "subsystem_printk": SUBSYSTEM_BITS,
+}
 
 _TRUE = frozenset({"1", "on", "yes", "y", "true", "enable", "enabled"})
 _FALSE = frozenset({"0", "off", "no", "n", "false", "disable", "disabled"})
@@ -83,7 +88,14 @@ def problem(kind: Kind, value: str, name: str = "") -> str:
     """Why a value cannot be one of this kind, as the middle of a sentence; empty when it can."""
     if "\n" in value or "\0" in value:
         return "it spans several lines"
-    checks = {"bool": _bad_bool, "int": _bad_int, "size": _bad_size, "pages": _bad_size, "time": _bad_time, "percent": _bad_percent}
+    checks = {
+        "bool": _bad_bool,
+        "int": _bad_int,
+        "size": _bad_size,
+        "pages": _bad_size,
+        "time": _bad_time,
+        "percent": _bad_percent,
+    }
     if kind.name in checks:
         return checks[kind.name](value)
     if kind.name == "flags":
@@ -121,8 +133,14 @@ def _bad_flags(value: str, name: str) -> str:
     if not words or not all(_FLAG.match(word) or word == "-1" for word in words):
         return "it is not a list of words"
     bits = _BITS.get(name.rpartition(".")[2])
-    unknown = [w for w in words if bits and not _integer(w) and w.lstrip("+-") not in bits and w.lstrip("+-") not in ("all",)]
-    return f"it names {', '.join(unknown)}, which is none of {' '.join(b for b in bits if b != '-')}" if unknown and bits else ""
+    unknown = [
+        w for w in words if bits and not _integer(w) and w.lstrip("+-") not in bits and w.lstrip("+-") not in ("all",)
+    ]
+    return (
+        f"it names {', '.join(unknown)}, which is none of {' '.join(b for b in bits if b != '-')}"
+        if unknown and bits
+        else ""
+    )
 
 
 def size_of(text: str, unit: int) -> Decimal | None:

@@ -22,7 +22,12 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.mount_want 
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 CHECKS = ("health", "targets", "recovery", "lnet", "imports", "mounts", "files")
-_GATHER = {"targets": ("health", "targets", "recovery"), "lnet": ("lnet",), "imports": ("imports",), "mounts": ("mounts", "files")}
+_GATHER = {
+    "targets": ("health", "targets", "recovery"),
+    "lnet": ("lnet",),
+    "imports": ("imports",),
+    "mounts": ("mounts", "files"),
+}
 #: A NID that must not answer gets as long as a slow one that answers would need.
 SILENT_SECONDS, SILENT_BOUND = 3, 20.0
 _PAUSES = (2.0, 10.0)
@@ -127,9 +132,16 @@ class Verifier:
             "healthy": all(check.ok for check in found),
             "checks": [check.public() for check in found],
             "problems": [check.problem for check in found if not check.ok],
-            "targets": [{"label": t["label"], "state": t["state"], "path": t["path"]} for t in node.get("targets") or ()],
+            "targets": [
+                {"label": t["label"], "state": t["state"], "path": t["path"]} for t in node.get("targets") or ()
+            ],
             "mounts": [
-                {"fsname": w.fsname, "subdir": w.subdir, "path": w.path, "writable": self.write and w.object not in broken}
+                {
+                    "fsname": w.fsname,
+                    "subdir": w.subdir,
+                    "path": w.path,
+                    "writable": self.write and w.object not in broken,
+                }
                 for w in usable
             ],
             "waited": round(self.waited, 1),
@@ -265,13 +277,27 @@ class Verifier:
         self._wake()
         for want in self._clients():
             live = self._live(want.path)
-            found = live.source if live is not None and live.lustre else "not mounted" if live is None else f"another file system: {live.source}"
+            found = (
+                live.source
+                if live is not None and live.lustre
+                else "not mounted"
+                if live is None
+                else f"another file system: {live.source}"
+            )
             if want.state == "mounted":
-                problem = "" if self._is_there(want) else f"{want.object} is wanted, and found is: {found}. The site playbook mounts it."
+                problem = (
+                    ""
+                    if self._is_there(want)
+                    else f"{want.object} is wanted, and found is: {found}. The site playbook mounts it."
+                )
                 yield Check("mount", want.object, "mounted", found, problem)
             elif want.state in ("unmounted", "absent"):
                 there = live is not None and live.lustre
-                problem = f"{live.source} is mounted at {want.path}, where the description has it {want.state}." if live and there else ""
+                problem = (
+                    f"{live.source} is mounted at {want.path}, where the description has it {want.state}."
+                    if live and there
+                    else ""
+                )
                 yield Check("mount", want.object, "not mounted", found, problem)
 
     def _wake(self) -> None:

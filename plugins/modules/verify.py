@@ -153,7 +153,9 @@ def main() -> None:
         if not 2 <= options["size"] <= MOST:
             raise BadValue("size", f"{options['size']} bytes are not a small file", f"Give a number from 2 to {MOST}.")
         want = VerifyWant.from_want(options["want"])
-        verifier = Verifier(CommandRunner(module), want, options["checks"], options["timeout"], options["size"], options["directory"])
+        verifier = Verifier(
+            CommandRunner(module), want, options["checks"], options["timeout"], options["size"], options["directory"]
+        )
         verifier.write = not module.check_mode
         found = verifier.verify()
     except LustreError as error:

@@ -91,7 +91,11 @@ def verify_table(filesystems: Any, results: Mapping[str, Any]) -> str:
         shown = [host for host in data["hosts"] if not host["healthy"]]
         parts.append(f"{count(len(fine), 'host')} without a problem: {listed([host['host'] for host in fine], 5)}")
     rows = [
-        (host["host"], str(host["checks"]), "ok" if host["healthy"] else f"FAILED: {count(len(host['problems']), 'problem')}")
+        (
+            host["host"],
+            str(host["checks"]),
+            "ok" if host["healthy"] else f"FAILED: {count(len(host['problems']), 'problem')}",
+        )
         for host in shown
     ]
     if rows:

@@ -96,8 +96,14 @@ def _start_unit(daemon: tuple[str, ...]) -> None:
         command = ["systemctl", "start", UNIT]
     else:
         command = [
-            "systemd-run", "--quiet", "--collect", f"--unit={UNIT}", "--property=Type=notify",
-            "--property=DefaultDependencies=no", "--property=KillMode=process", *daemon,
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            f"--unit={UNIT}",
+            "--property=Type=notify",
+            "--property=DefaultDependencies=no",
+            "--property=KillMode=process",
+            *daemon,
         ]
     import subprocess  # only the tool that loads the modules needs it, and it is slow to import
 
@@ -111,8 +117,13 @@ def _start_detached(path: str, daemon: tuple[str, ...]) -> None:
     import subprocess
 
     process = subprocess.Popen(
-        [*daemon, "--socket", path, "--detach"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")
+        [*daemon, "--socket", path, "--detach"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
     process.wait()
 
 

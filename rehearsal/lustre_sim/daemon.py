@@ -33,7 +33,8 @@ TICK = 1.0
 # What users other than root may ask: everything that only reads. The real tools need no privilege for these, either.
 UNPRIVILEGED = re.compile(
     r"(node\.(ping|loaded)|lnet\.(nids|ping|which_nid)|obd\.(devices|filesystems|check)|"
-    r"\w+\.(\w+_)?(show|list|get|info|df|read))\Z")
+    r"\w+\.(\w+_)?(show|list|get|info|df|read))\Z"
+)
 
 
 class Daemon:
@@ -66,7 +67,9 @@ class Daemon:
             except Exception:  # a bug in one subsystem must not take the kernel down
                 self.node.log("BUG: tick failed: " + traceback.format_exc())
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which else waits on, and on the next socket of this number
+            self._listener.shutdown(
+                socket.SHUT_RDWR
+            )  # wakes accept(), which else waits on, and on the next socket of this number
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)

@@ -25,8 +25,15 @@ INDEX_UNASSIGNED = 0xFFFF
 
 # printed in this order
 FLAG_WORDS = (
-    (MDT, "MDT"), (OST, "OST"), (MGS, "MGS"), (NEEDS_INDEX, "needs_index"), (VIRGIN, "first_time"),
-    (UPDATE, "update"), (WRITECONF, "writeconf"), (NO_PRIMNODE, "no_primnode"), (NO_LOCAL_LOGS, "nolocallogs"),
+    (MDT, "MDT"),
+    (OST, "OST"),
+    (MGS, "MGS"),
+    (NEEDS_INDEX, "needs_index"),
+    (VIRGIN, "first_time"),
+    (UPDATE, "update"),
+    (WRITECONF, "writeconf"),
+    (NO_PRIMNODE, "no_primnode"),
+    (NO_LOCAL_LOGS, "nolocallogs"),
 )
 SEPARATORS = {":": VIRGIN, "=": WRITECONF, "+": NO_LOCAL_LOGS}
 
@@ -75,7 +82,7 @@ class MountData:
 
     def param(self, key: str) -> str | None:
         """The value of one stored parameter."""
-        return next((text[len(key) + 1:] for text in self.params if text.startswith(key + "=")), None)
+        return next((text[len(key) + 1 :] for text in self.params if text.startswith(key + "=")), None)
 
     def nid_groups(self, key: str) -> list[list[str]]:
         """``mgsnode`` or ``failover.node``: per node (separated by colons) its NIDs (separated by commas)."""
@@ -94,13 +101,19 @@ class Superblock:
     blocks_free: int
     inodes: int
     inodes_free: int
-    overhead: int              # blocks that never hold data
+    overhead: int  # blocks that never hold data
 
 
 def tool(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run one of e2fsprogs' tools, locale C, with a bound; its text is for us only."""
     return subprocess.run(  # our own argv, no shell
-        argv, capture_output=True, text=True, errors="replace", timeout=300, stdin=subprocess.DEVNULL, check=False,
+        argv,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=False,
         env=_ENV,
     )
 
@@ -119,11 +132,16 @@ def superblock(device: str) -> Superblock | None:
     raw_uuid = raw[104:120].hex()
     return Superblock(
         uuid="-".join((raw_uuid[:8], raw_uuid[8:12], raw_uuid[12:16], raw_uuid[16:20], raw_uuid[20:])),
-        label=raw[_LABEL_AT:_LABEL_AT + _LABEL_SIZE].split(b"\0")[0].decode("utf-8", "replace"),
+        label=raw[_LABEL_AT : _LABEL_AT + _LABEL_SIZE].split(b"\0")[0].decode("utf-8", "replace"),
         mmp=bool(struct.unpack_from("<I", raw, 96)[0] & _INCOMPAT_MMP),
         checksummed=bool(struct.unpack_from("<I", raw, 100)[0] & _RO_COMPAT_METADATA_CSUM),
-        block_size=1024 << log_size, blocks=blocks, blocks_reserved=reserved, blocks_free=free,
-        inodes=inodes, inodes_free=inodes_free, overhead=struct.unpack_from("<I", raw, 0x248)[0],
+        block_size=1024 << log_size,
+        blocks=blocks,
+        blocks_reserved=reserved,
+        blocks_free=free,
+        inodes=inodes,
+        inodes_free=inodes_free,
+        overhead=struct.unpack_from("<I", raw, 0x248)[0],
     )
 
 
@@ -137,8 +155,12 @@ def read_file(device: str, path: str) -> bytes | None:
     if superblock(device) is None:
         return None
     done = subprocess.run(
-        ["debugfs", "-c", "-R", f"cat /{path}", device], capture_output=True, timeout=300, stdin=subprocess.DEVNULL,
-        check=False, env=_ENV,
+        ["debugfs", "-c", "-R", f"cat /{path}", device],
+        capture_output=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        env=_ENV,
     )
     return done.stdout.split(b"\0")[0] or None
 
@@ -181,7 +203,7 @@ def write_file(device: str, path: str, data: bytes) -> None:
     handle = os.open(device, os.O_WRONLY)
     try:
         for at, number in enumerate(numbers[:used]):
-            os.pwrite(handle, data[at * size:(at + 1) * size], number * size)
+            os.pwrite(handle, data[at * size : (at + 1) * size], number * size)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -264,8 +286,15 @@ def write_mmp(device: str, sequence: int | None, node: str, now: float) -> None:
     block_size = 1024 << struct.unpack_from("<I", raw, 24)[0]
     value = _MMP_CLEAN if sequence is None else 1 + sequence % _MMP_MAX
     block = struct.pack(
-        "<IIQ64s32sHH", _MMP_MAGIC, value, int(now), node.encode()[:63], os.path.basename(device).encode()[:31],
-        max(interval, 5), 0)
+        "<IIQ64s32sHH",
+        _MMP_MAGIC,
+        value,
+        int(now),
+        node.encode()[:63],
+        os.path.basename(device).encode()[:31],
+        max(interval, 5),
+        0,
+    )
     handle = os.open(device, os.O_WRONLY)
     try:
         os.pwrite(handle, block, number * block_size)
@@ -284,4 +313,3 @@ def mounts_of(device: str, table: str = "/proc/self/mounts") -> list[str]:
     with open(table, encoding="utf-8", errors="surrogateescape") as stream:
         rows = [line.split() for line in stream]
     return [row[1] for row in rows if row and row[0].startswith("/") and os.path.realpath(row[0]) == real]
-

@@ -44,13 +44,13 @@ SUBSYSTEMS: dict[str, str] = {
 ALWAYS = ("node.load", "node.loaded", "node.ping")
 
 DEFAULT_SETTINGS: dict[str, Any] = {
-    "mgs_timeout": 5.0,       # seconds a mount waits for an MGS that does not answer (the real one: minutes)
-    "rpc_timeout": 3.0,       # seconds for one request to one NID
-    "param_delay": 8.0,       # seconds until a persistent parameter reaches a node (recorded: 7.4 to 8.6)
-    "poll_interval": 1.0,     # seconds between two looks at the mount table
-    "import_interval": 5.0,   # seconds between two looks of a client at its servers
-    "recovery_time": 0.0,     # seconds a restarted target stays in recovery
-    "umount_delay": 0.0,      # seconds the kernel needs to release a target
+    "mgs_timeout": 5.0,  # seconds a mount waits for an MGS that does not answer (the real one: minutes)
+    "rpc_timeout": 3.0,  # seconds for one request to one NID
+    "param_delay": 8.0,  # seconds until a persistent parameter reaches a node (recorded: 7.4 to 8.6)
+    "poll_interval": 1.0,  # seconds between two looks at the mount table
+    "import_interval": 5.0,  # seconds between two looks of a client at its servers
+    "recovery_time": 0.0,  # seconds a restarted target stays in recovery
+    "umount_delay": 0.0,  # seconds the kernel needs to release a target
 }
 
 
@@ -153,7 +153,10 @@ class Node:
         self.settings = {**DEFAULT_SETTINGS, **self._settings_on_disk(), **(settings or {})}
         self.parts: dict[str, Subsystem] = {}
         self._ops: dict[str, Operation] = {
-            "node.load": self.load, "node.loaded": self.loaded, "node.unload": self.unload, "node.ping": lambda: self.name,
+            "node.load": self.load,
+            "node.loaded": self.loaded,
+            "node.unload": self.unload,
+            "node.ping": lambda: self.name,
         }
         self._services: dict[str, Operation] = {}
         for part, where in SUBSYSTEMS.items():
@@ -259,7 +262,12 @@ class Node:
 
 # What a server that is not there looks like from here; the next NID of a fail-over list is tried.
 UNREACHABLE = (
-    errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTDOWN,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
     errno.ENOTCONN,
 )
 

@@ -38,8 +38,14 @@ class Host:
     def tool(self, *argv: str, stdin: str = "") -> tuple[int, str, str]:
         environment = {"LUSTRE_SIM_SOCKET": str(self.socket), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         done = subprocess.run(
-            [str(TOOLS / argv[0]), *argv[1:]], env=environment, input=stdin, capture_output=True, text=True,
-            timeout=30, check=False)
+            [str(TOOLS / argv[0]), *argv[1:]],
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
         return done.returncode, done.stdout, done.stderr
 
     def processes(self) -> list[int]:
@@ -121,7 +127,13 @@ def test_users_may_look_but_not_touch(tmp_path: Path) -> None:
     assert daemon.answer({"op": "lnet.configure", "args": {}}, False)["errno"] == errno.EPERM
     assert daemon.answer({"op": "lnet.configure", "args": {}}, True) == {"value": None}
     assert daemon.answer({"op": "lnet.net_show", "args": {}}, False)["value"][0]["net"] == "lo"
-    for request in ({}, {"op": 1}, {"op": "lnet.nids", "args": []}, {"op": "no.such"}, {"op": "lnet.nids", "args": {"x": 1}}):
+    for request in (
+        {},
+        {"op": 1},
+        {"op": "lnet.nids", "args": []},
+        {"op": "no.such"},
+        {"op": "lnet.nids", "args": {"x": 1}},
+    ):
         assert "errno" in daemon.answer(request, True)
     node.lnet.unload()
 

@@ -17,7 +17,13 @@ import pytest
 from tests.rehearsal_sim.support import REHEARSAL
 
 SOURCE = "10.0.0.1@tcp,10.0.1.1@tcp:10.0.0.2@tcp:/fs1"
-SIZES = {"kbytestotal": 4_000_000, "kbytesfree": 3_000_000, "kbytesavail": 2_000_000, "filestotal": 900, "filesfree": 800}
+SIZES = {
+    "kbytestotal": 4_000_000,
+    "kbytesfree": 3_000_000,
+    "kbytesavail": 2_000_000,
+    "filestotal": 900,
+    "filesfree": 800,
+}
 # A process of its own serves the mount: one that used its own mount while it holds Python's lock would wait for itself.
 SERVER = f"""
 import sys, threading
@@ -124,7 +130,11 @@ def test_owners_of_what_users_make(two: tuple[Path, Path]) -> None:
     script = "umask 027; echo x > open/file; mkdir open/folder; echo y > refused"
     done = subprocess.run(
         ["setpriv", "--reuid=1000", "--regid=1001", "--clear-groups", "sh", "-c", script],
-        cwd=one, capture_output=True, text=True, check=False)
+        cwd=one,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "Permission denied" in done.stderr
     file, folder = (one / "open/file").stat(), (one / "open/folder").stat()
     assert (file.st_uid, file.st_gid, file.st_mode & 0o777) == (1000, 1001, 0o640)

@@ -17,7 +17,10 @@ from tests.rehearsal_sim.support import DeadWire, lnetctl, make_node, yaml_in
 INTERFACES = {"eth0": "10.0.2.15/24", "dummy0": "10.0.3.15/24"}
 TCP9 = "net:\n    - net type: tcp9\n      local NI(s):\n        - interfaces:\n              0: eth0\n"
 KINDS = {
-    "MappingStartEvent": "{", "MappingEndEvent": "}", "SequenceStartEvent": "[", "SequenceEndEvent": "]",
+    "MappingStartEvent": "{",
+    "MappingEndEvent": "}",
+    "SequenceStartEvent": "[",
+    "SequenceEndEvent": "]",
     "ScalarEvent": "=",
 }
 
@@ -37,9 +40,16 @@ def run(node: Any, *argv: str, stdin: str = "") -> tuple[int, str, str]:
     return lnetctl.main(list(argv), io.StringIO(stdin), out, err, node), out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize("rest", [
-    "  bad\n", "   - [oops\n", "    broken: [\n", "- a\n", "route:\n    - net: [tcp\n",
-])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "  bad\n",
+        "   - [oops\n",
+        "    broken: [\n",
+        "- a\n",
+        "route:\n    - net: [tcp\n",
+    ],
+)
 def test_a_malformed_rest_does_not_undo_what_came_before(node: Any, rest: str) -> None:
     rc, out, err = run(node, "import", stdin=TCP9 + rest)
     assert (rc, out) == (234, "")
@@ -92,17 +102,30 @@ def test_sections(node: Any) -> None:
     assert "10.0.2.9@tcp9" in node.call("lnet.peer_list")
 
 
-@pytest.mark.parametrize(("text", "rc", "message"), [
-    ("global:\n    nonsense: 1\n", 234, "invalid key 'nonsense'"),
-    ("global:\n    discovery:\n", 234, "no value specified for key 'discovery'"),
-    ("global:\n    discovery: maybe\n", 234, "invalid value 'maybe' for key 'discovery'"),
-    ("net:\n    - local NI(s):\n        - interfaces:\n              0: eth0\n", 234,
-     "Malformed input. Expect 'net type' found 'local NI(s)'"),
-    ("ip2nets:\n    - net-spec: tcp\n      interfaces:\n          0: eth9\n", 234, "No ip2nets rules applied"),
-    ("net:\n    - net type: tcp\n      local NI(s):\n        - interfaces:\n              0: eth9\n", 214,
-     "No interface matching 'eth9'"),
-    ("route:\n    - net: o2ib\n      gateway: 10.0.2.2@tcp\n", 234, "No interface configured on the same net as gateway"),
-])
+@pytest.mark.parametrize(
+    ("text", "rc", "message"),
+    [
+        ("global:\n    nonsense: 1\n", 234, "invalid key 'nonsense'"),
+        ("global:\n    discovery:\n", 234, "no value specified for key 'discovery'"),
+        ("global:\n    discovery: maybe\n", 234, "invalid value 'maybe' for key 'discovery'"),
+        (
+            "net:\n    - local NI(s):\n        - interfaces:\n              0: eth0\n",
+            234,
+            "Malformed input. Expect 'net type' found 'local NI(s)'",
+        ),
+        ("ip2nets:\n    - net-spec: tcp\n      interfaces:\n          0: eth9\n", 234, "No ip2nets rules applied"),
+        (
+            "net:\n    - net type: tcp\n      local NI(s):\n        - interfaces:\n              0: eth9\n",
+            214,
+            "No interface matching 'eth9'",
+        ),
+        (
+            "route:\n    - net: o2ib\n      gateway: 10.0.2.2@tcp\n",
+            234,
+            "No interface configured on the same net as gateway",
+        ),
+    ],
+)
 def test_errors(node: Any, text: str, rc: int, message: str) -> None:
     found, out, err = run(node, "import", stdin=text)
     assert (found, out) == (rc, "")
@@ -118,11 +141,24 @@ def test_an_entry_that_exists_ends_the_import(node: Any) -> None:
     assert node.lnet.nids() == ["10.0.2.15@tcp9", "10.0.2.15@tcp8"]
 
 
-@pytest.mark.parametrize("text", [
-    TCP9, "a: 1\nb:\n- c\n- d: e\n  f: g\n", "# only\n# comments\n", "a:\n    b:\n        c: 'x: y' # z\n", "- - 1\n  - 2\n- 3\n",
-    'CPT: "[0,1]"\nx: [1, 2]\n', "a:\n\nb: 2\n", "a:\n  - b:\n    c: 1\n  -\n    d: 2\n", "---\na: b\n...\n", TCP9 + "  bad\n",
-    TCP9 + "    broken: 1\n", TCP9 + "x: y: z\n", "a: 1\n  b: 2\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TCP9,
+        "a: 1\nb:\n- c\n- d: e\n  f: g\n",
+        "# only\n# comments\n",
+        "a:\n    b:\n        c: 'x: y' # z\n",
+        "- - 1\n  - 2\n- 3\n",
+        'CPT: "[0,1]"\nx: [1, 2]\n',
+        "a:\n\nb: 2\n",
+        "a:\n  - b:\n    c: 1\n  -\n    d: 2\n",
+        "---\na: b\n...\n",
+        TCP9 + "  bad\n",
+        TCP9 + "    broken: 1\n",
+        TCP9 + "x: y: z\n",
+        "a: 1\n  b: 2\n",
+    ],
+)
 def test_the_reader_agrees_with_libyaml(text: str) -> None:
     """Events up to the error, and whether there is one."""
     assert _ours(text) == _theirs(text)

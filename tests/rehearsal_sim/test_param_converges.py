@@ -25,7 +25,9 @@ class Tools:
     def __call__(self, argv, stdin=None, timeout=120.0):
         self.count += 1
         out, err = io.StringIO(), io.StringIO()
-        return Result(lctl.main(list(argv[1:]), io.StringIO(stdin or ""), out, err, self.kernel), out.getvalue(), err.getvalue())
+        return Result(
+            lctl.main(list(argv[1:]), io.StringIO(stdin or ""), out, err, self.kernel), out.getvalue(), err.getvalue()
+        )
 
 
 @pytest.fixture

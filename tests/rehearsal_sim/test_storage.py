@@ -46,9 +46,17 @@ class Site:
 
     def boot(self, nid: str) -> Node:
         home = self.folder / nid
-        node = Node(nid, str(home / "node"), str(home / "run"), str(self.folder / "site"), clock=self.clock, subsystems={
-            "lnet": fake_lnet(self.network, nid), "mounts": lambda node: Mounts(node, Shown),
-        })
+        node = Node(
+            nid,
+            str(home / "node"),
+            str(home / "run"),
+            str(self.folder / "site"),
+            clock=self.clock,
+            subsystems={
+                "lnet": fake_lnet(self.network, nid),
+                "mounts": lambda node: Mounts(node, Shown),
+            },
+        )
         node.load("lustre")
         return node
 
@@ -104,8 +112,15 @@ def running(site: Site) -> Site:
     site.format("mgt", "--mgs", *PARTNERS)
     site.format("mdt0", "--mdt", "--fsname=fs1", "--index=0", *MGS, *PARTNERS)
     for index in range(2):
-        site.format(f"ost{index}", "--ost", "--fsname=fs1", f"--index={index}", *MGS,
-                    f"--servicenode={OSS1}", f"--servicenode={OSS2}")
+        site.format(
+            f"ost{index}",
+            "--ost",
+            "--fsname=fs1",
+            f"--index={index}",
+            *MGS,
+            f"--servicenode={OSS1}",
+            f"--servicenode={OSS2}",
+        )
     assert site.mount(MDS1, site.device("mgt"), "/mgs") == 0
     assert site.mount(MDS1, site.device("mdt0"), "/mdt0") == 0
     assert site.mount(OSS1, site.device("ost0"), "/ost0") == 0
@@ -126,21 +141,28 @@ def test_a_target_is_registered_at_its_first_mount(running: Site) -> None:
 
 def test_the_client_sees_servers_and_capacity(running: Site) -> None:
     assert running.states() == {
-        "fs1-MDT0000": ("FULL", MDS1), "fs1-OST0000": ("FULL", OSS1), "fs1-OST0001": ("FULL", OSS1)}
+        "fs1-MDT0000": ("FULL", MDS1),
+        "fs1-OST0000": ("FULL", OSS1),
+        "fs1-OST0001": ("FULL", OSS1),
+    }
     row = running.hosts[CLIENT].mounts.table["/mnt/fs1"]
     assert row.shown.folder.endswith("site/fs/fs1/")
     assert 2 * 40_000 < row.shown.capacity()["kbytestotal"] < 2 * 65_536
     assert row.shown.capacity()["kbytestotal"] == 2 * int(
-        running.hosts[OSS1].param_tree()["obdfilter.fs1-OST0000.kbytestotal"]())
+        running.hosts[OSS1].param_tree()["obdfilter.fs1-OST0000.kbytestotal"]()
+    )
 
 
-@pytest.mark.parametrize(("source", "options", "number"), [
-    (f"{MDS1}:/nosuch", [], errno.ENOENT),
-    (f"{MDS1}:/fs1/no/such/folder", [], errno.ENOENT),
-    (f"{MDS1}:/fs1", ["frob"], errno.EINVAL),
-    (f"{OSS1}:/fs1", [], errno.EIO),
-    ("10.99.0.1@tcp:/fs1", [], errno.EIO),
-])
+@pytest.mark.parametrize(
+    ("source", "options", "number"),
+    [
+        (f"{MDS1}:/nosuch", [], errno.ENOENT),
+        (f"{MDS1}:/fs1/no/such/folder", [], errno.ENOENT),
+        (f"{MDS1}:/fs1", ["frob"], errno.EINVAL),
+        (f"{OSS1}:/fs1", [], errno.EIO),
+        ("10.99.0.1@tcp:/fs1", [], errno.EIO),
+    ],
+)
 def test_a_client_that_cannot_mount(running: Site, source: str, options: list[str], number: int) -> None:
     assert running.mount(CLIENT, source, "/mnt/other", *options) == number
     assert list(running.hosts[CLIENT].mounts.table) == ["/mnt/fs1"]
@@ -216,7 +238,9 @@ def test_writeconf_of_all_and_of_one(running: Site) -> None:
     for nid, path in ((CLIENT, "/mnt/fs1"), (OSS1, "/ost1"), (OSS1, "/ost0"), (MDS1, "/mdt0")):
         running.umount(nid, path)
     for name in ("mdt0", "ost0", "ost1"):
-        assert tunefs_lustre.main(["--writeconf", running.device(name)], io.StringIO(), io.StringIO(), io.StringIO()) == 0
+        assert (
+            tunefs_lustre.main(["--writeconf", running.device(name)], io.StringIO(), io.StringIO(), io.StringIO()) == 0
+        )
         assert disk.superblock(running.device(name)).label[3] == "="
     assert running.mount(MDS1, running.device("mdt0"), "/mdt0") == 0
     assert list(running.hosts[MDS1].mgs.state["targets"]) == ["fs1-MDT0000"]
@@ -251,6 +275,7 @@ def test_the_mgs_state_moves_with_the_device(running: Site) -> None:
 
 
 # -- faults ----------------------------------------------------------------------------------------------------------
+
 
 def switch(site: Site, name: str, content: str = "") -> Path:
     path = site.folder / "site/faults" / name
@@ -313,4 +338,5 @@ def test_the_mount_helper_says_what_is_wrong(running: Site, tmp_path: Path) -> N
     rc = mount_lustre.main([f"{MDS1}:/fs1", str(tmp_path)], io.StringIO(), io.StringIO(), err, running.hosts[CLIENT])
     assert rc == errno.EIO
     assert err.getvalue() == (
-        f"mount.lustre: mount {MDS1}:/fs1 at {tmp_path} failed: Input/output error\nIs the MGS running?\n")
+        f"mount.lustre: mount {MDS1}:/fs1 at {tmp_path} failed: Input/output error\nIs the MGS running?\n"
+    )

@@ -214,12 +214,21 @@ def test_routing_starts_and_stops_with_a_delay(tmp_path: Path) -> None:
     node.lnet.unload()
 
 
-@pytest.mark.parametrize("garbage", [
-    b"", b"GET / HTTP/1.0\r\n\r\n", b"LSim", struct.pack("!4sI", b"LSim", 0xFFFFFFFF), b"\0" * 4096,
-    struct.pack("!4sI", b"LSim", 2) + b"[]", struct.pack("!4sI", b"LSim", 3) + b"\xff\xfe\xfd",
-    struct.pack("!4sI", b"LSim", 2) + b"{}", struct.pack("!4sI", b"LSim", 11) + b'{"hello":1}',
-    struct.pack("!4sI", b"LSim", 100_000) + b"[" * 100_000,
-])
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"LSim",
+        struct.pack("!4sI", b"LSim", 0xFFFFFFFF),
+        b"\0" * 4096,
+        struct.pack("!4sI", b"LSim", 2) + b"[]",
+        struct.pack("!4sI", b"LSim", 3) + b"\xff\xfe\xfd",
+        struct.pack("!4sI", b"LSim", 2) + b"{}",
+        struct.pack("!4sI", b"LSim", 11) + b'{"hello":1}',
+        struct.pack("!4sI", b"LSim", 100_000) + b"[" * 100_000,
+    ],
+)
 def test_garbage_is_refused_and_harmless(site: Site, garbage: bytes) -> None:
     site.networks()
     with socket.create_connection((SERVER, PORT), timeout=8.0) as connection:
@@ -259,12 +268,18 @@ def test_module_options_count_from_the_load_on(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "lustre.conf").write_text(
         'options lnet networks="tcp3(eth1)" accept_port=9979 lnet_transaction_timeout=90\n'
-        "options ksocklnd peer_credits=16 credits=512\n")
+        "options ksocklnd peer_credits=16 credits=512\n"
+    )
     node.load("lnet")
     node.call("lnet.configure", all=True)
     assert node.lnet.nids() == [f"{ROUTER}@tcp3"]
     (net,) = node.call("lnet.net_show", net="tcp3")
-    assert net["nis"][0]["tunables"] == {"peer_timeout": 180, "peer_credits": 16, "peer_buffer_credits": 0, "credits": 512}
+    assert net["nis"][0]["tunables"] == {
+        "peer_timeout": 180,
+        "peer_credits": 16,
+        "peer_buffer_credits": 0,
+        "credits": 512,
+    }
     assert node.call("lnet.global_show")["lnd_timeout"] == 29
     assert node.lnet.port == 9979
     (folder / "lustre.conf").write_text("options lnet networks=tcp\n")

@@ -185,13 +185,27 @@ def test_names_that_may_be_another_disk_tomorrow_are_refused(path):
 def test_wipefs_calls_a_device_by_the_path_it_was_given(fake, files, name):
     """util-linux 2.38 prints the last part of the argument: of a link its own name, not the kernel's."""
     found = f'{{"signatures": [{{"device": "{name}", "offset": "0x1fe", "type": "dos"}}]}}'
-    run = fake([support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48")]), support.wipefs_call([PATH], found), support.blkid_call(PATH)])
+    run = fake(
+        [
+            support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48")]),
+            support.wipefs_call([PATH], found),
+            support.blkid_call(PATH),
+        ]
+    )
     objections = blank.judge(blank.gather([PATH], run, files)[PATH])
-    assert [(objection.probe, objection.found) for objection in objections] == [("wipefs", "it carries signatures: dos at 0x1fe")]
+    assert [(objection.probe, objection.found) for objection in objections] == [
+        ("wipefs", "it carries signatures: dos at 0x1fe")
+    ]
 
 
 def test_a_signature_of_a_device_that_nobody_asked_for_proves_nothing_blank(fake, files):
     found = '{"signatures": [{"device": "sdz", "offset": "0x1fe", "type": "dos"}]}'
-    run = fake([support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48")]), support.wipefs_call([PATH], found), support.blkid_call(PATH)])
+    run = fake(
+        [
+            support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48")]),
+            support.wipefs_call([PATH], found),
+            support.blkid_call(PATH),
+        ]
+    )
     objections = blank.judge(blank.gather([PATH], run, files)[PATH])
     assert [objection.probe for objection in objections] == ["wipefs"] and "no usable answer" in objections[0].found

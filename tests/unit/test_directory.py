@@ -32,7 +32,11 @@ def test_a_missing_directory_is_made_and_a_second_run_finds_it(fake):
     install = ("install", "-d", "-m", "0755", "-o", "root", "-g", "root", "--", "/mnt/fs1/projects")
     run = fake([(STAT, GONE), (install, ""), (STAT, THERE), (STAT, THERE)])
     first = converge(resource(), run)
-    assert first.applied and first.before["directories"][0] == {"path": "/mnt/fs1/projects", "fsname": "fs1", "exists": False}
+    assert first.applied and first.before["directories"][0] == {
+        "path": "/mnt/fs1/projects",
+        "fsname": "fs1",
+        "exists": False,
+    }
     assert first.after["directories"][0]["mode"] == "0755"
     assert not converge(resource(), run).changed
 
@@ -94,7 +98,10 @@ def test_an_owner_that_nobody_knows(fake):
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        ((1, "", "/usr/bin/stat: cannot statx '/mnt/fs1/projects': Cannot send after transport endpoint shutdown\n"), ToolError),
+        (
+            (1, "", "/usr/bin/stat: cannot statx '/mnt/fs1/projects': Cannot send after transport endpoint shutdown\n"),
+            ToolError,
+        ),
         ((0, "", ""), ToolError),
         ("what\n", UnknownOutput),
     ],

@@ -117,7 +117,9 @@ def test_a_node_without_modules(fake, transcript):
 def test_a_node_without_lustre(fake):
     run = fake([(argv, ToolMissing(argv[0])) for argv in (("lctl",), MODINFO, VERSION, NET_SHOW)])
     node = inspector(run).node()
-    assert [problem.split(" was not found")[0] for problem in node["problems"]] == [f"The program {name}" for name in ("lctl", "modinfo", "lnetctl")]
+    assert [problem.split(" was not found")[0] for problem in node["problems"]] == [
+        f"The program {name}" for name in ("lctl", "modinfo", "lnetctl")
+    ]
     assert node["lustre"]["modules_fit"] is None
     assert node["lnet"]["up"] is False
 

@@ -35,8 +35,16 @@ def test_usage_and_echoed_input_are_left_out(fake, transcript):
     assert result.out == "at_max=603\nat_max=603\nrc=0\n"
 
 
-@pytest.mark.parametrize(("name", "count"), [("mount/lctl-dl", 35), ("mount/lctl-dl-t", 35), ("mount/get_param-devices", 35),
-                                             ("shutdown/dl-after-ost1", 25), ("shutdown/dl-empty", 0)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("mount/lctl-dl", 35),
+        ("mount/lctl-dl-t", 35),
+        ("mount/get_param-devices", 35),
+        ("shutdown/dl-after-ost1", 25),
+        ("shutdown/dl-empty", 0),
+    ],
+)
 def test_devices(transcript, name, count):
     assert len(lctl.parse_devices(transcript(name).out)) == count
 
@@ -44,7 +52,12 @@ def test_devices(transcript, name, count):
 def test_a_device_with_its_nid(transcript):
     last = lctl.parse_devices(transcript("mount/lctl-dl-t").out)[-1]
     assert (last.index, last.state, last.type, last.name, last.nid) == (
-        34, "UP", "mdc", "lustre-MDT0001-mdc-ff236cfb2a2bc800", "0@lo")
+        34,
+        "UP",
+        "mdc",
+        "lustre-MDT0001-mdc-ff236cfb2a2bc800",
+        "0@lo",
+    )
 
 
 def test_devices_without_modules_are_none(fake, transcript):
@@ -56,11 +69,16 @@ def test_devices_that_cannot_be_listed_are_an_error(fake):
         lctl.devices(fake([(("lctl", "dl"), (13, "", "Permission denied\n"))]))
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("lnet/lctl-list_nids", ["10.0.2.15@tcp", "10.0.3.15@tcp1", "10.0.2.15@tcp2", "10.0.3.15@tcp3"]),
-    ("lnet/lctl-list_nids-all", ["10.0.2.15@tcp", "10.0.3.15@tcp1", "10.0.2.15@tcp2", "10.0.3.15@tcp3"]),
-    ("lnet/lctl-list_nids-lo-only", []), ("lnet/lctl-list_nids-unconfigured", []), ("versions/list_nids-nomodules", []),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lnet/lctl-list_nids", ["10.0.2.15@tcp", "10.0.3.15@tcp1", "10.0.2.15@tcp2", "10.0.3.15@tcp3"]),
+        ("lnet/lctl-list_nids-all", ["10.0.2.15@tcp", "10.0.3.15@tcp1", "10.0.2.15@tcp2", "10.0.3.15@tcp3"]),
+        ("lnet/lctl-list_nids-lo-only", []),
+        ("lnet/lctl-list_nids-unconfigured", []),
+        ("versions/list_nids-nomodules", []),
+    ],
+)
 def test_nids(fake, transcript, name, expected):
     assert lctl.nids(fake([(("lctl", "list_nids"), transcript(name))])) == expected
 
@@ -98,9 +116,11 @@ def test_complaints(transcript):
 def test_refusals(transcript):
     err = transcript("params/sp-badvalue2").err
     assert [(bad.name, bad.value, bad.why) for bad in lctl_params.not_set(err)] == [
-        ("osc.*.max_rpcs_in_flight", "99999", "Numerical result out of range")]
+        ("osc.*.max_rpcs_in_flight", "99999", "Numerical result out of range")
+    ]
     assert sorted(lctl_params.refused_instances(err)) == [
-        f"osc.lustre-OST000{index}-osc-ff236cfb2a2bc800.max_rpcs_in_flight" for index in (0, 1)]
+        f"osc.lustre-OST000{index}-osc-ff236cfb2a2bc800.max_rpcs_in_flight" for index in (0, 1)
+    ]
     rule = lctl_params.not_set(transcript("services/nrs-tbf-rule-again").err)
     assert rule[0].value == "start r1 nid={192.168.*.*@tcp} rate=100"
     readonly = transcript("params/sp-readonly").err
@@ -124,11 +144,17 @@ def test_file_systems_of_an_mgs(transcript):
 def test_stored_parameters(transcript):
     stored = llog.stored_params(llog.parse(transcript("params/llog-params").out))
     assert {name: record.fields["value"] for name, record in stored.items()} == {
-        "no.such.param": "1", "osc.*.max_rpcs_in_flight": "abc", "jobid_var": "procname_uid",
-        "osc.*.max_pages_per_rpc": "256", "mdc.*.max_rpcs_in_flight": "10"}
+        "no.such.param": "1",
+        "osc.*.max_rpcs_in_flight": "abc",
+        "jobid_var": "procname_uid",
+        "osc.*.max_pages_per_rpc": "256",
+        "mdc.*.max_rpcs_in_flight": "10",
+    }
 
 
-@pytest.mark.parametrize("value", ["a, b: c", "start r1 nid={192.168.*.*@tcp} rate=100", "%e.%u, x: {1} }", "", "it's \"so\""])
+@pytest.mark.parametrize(
+    "value", ["a, b: c", "start r1 nid={192.168.*.*@tcp} rate=100", "%e.%u, x: {1} }", "", 'it\'s "so"']
+)
 def test_values_of_records_hold_anything(value):
     line = f"- {{ index: 4, event: set_param, device: general, parameter: jobid_name, value: {value} }}"
     assert llog.parse_line(line).fields == {"device": "general", "parameter": "jobid_name", "value": value.strip()}
@@ -137,21 +163,34 @@ def test_values_of_records_hold_anything(value):
 def test_targets_that_clients_are_told_of(transcript):
     targets = llog.targets(llog.parse(transcript("params/llog-client").out))
     assert [(t.label, t.kind, t.index, t.service_nids) for t in targets] == [
-        ("lustre-MDT0000", "mdt", 0, [["10.0.2.15@tcp"]]), ("lustre-OST0000", "ost", 0, [["10.0.2.15@tcp"]]),
-        ("lustre-OST0001", "ost", 1, [["10.0.2.15@tcp"]]), ("lustre-MDT0001", "mdt", 1, [["10.0.2.15@tcp"]])]
+        ("lustre-MDT0000", "mdt", 0, [["10.0.2.15@tcp"]]),
+        ("lustre-OST0000", "ost", 0, [["10.0.2.15@tcp"]]),
+        ("lustre-OST0001", "ost", 1, [["10.0.2.15@tcp"]]),
+        ("lustre-MDT0001", "mdt", 1, [["10.0.2.15@tcp"]]),
+    ]
 
 
 def test_every_recorded_log_is_read():
-    names = sorted(path.stem for path in (TRANSCRIPTS / "params").glob("llog-*.txt")
-                   if path.stem not in ("llog-info", "llog-missing", "llog-cancel-missing")
-                   and "catlist" not in path.stem)
+    names = sorted(
+        path.stem
+        for path in (TRANSCRIPTS / "params").glob("llog-*.txt")
+        if path.stem not in ("llog-info", "llog-missing", "llog-cancel-missing") and "catlist" not in path.stem
+    )
     assert len(names) >= 7
     for name in names:
         assert llog.parse(load_transcript(f"params/{name}").out)
 
 
-DAMAGED = ["mount/lctl-dl", "params/llog-client", "params/llog-params", "params/state", "params/gp-one-missing", "lnet/lctl-list_nids",
-           "params/sp-badvalue2", "versions/lctl-version"]
+DAMAGED = [
+    "mount/lctl-dl",
+    "params/llog-client",
+    "params/llog-params",
+    "params/state",
+    "params/gp-one-missing",
+    "lnet/lctl-list_nids",
+    "params/sp-badvalue2",
+    "versions/lctl-version",
+]
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -160,9 +199,18 @@ def test_damaged_output_is_read_or_refused_but_never_crashes(name, data):
     result = load_transcript(name)
     text = result.out or result.err
     start = data.draw(st.integers(0, len(text)))
-    damaged = text[:start] + data.draw(st.text(max_size=12)) + text[start + data.draw(st.integers(0, 40)):]
-    for parse in (lctl.parse_devices, lctl.parse_nids, lctl.parse_version, llog.parse, llog.parse_mixed, lctl_params.parse,
-                  lctl_params.not_set, lctl_params.refused_instances, lctl_params.filesystems):
+    damaged = text[:start] + data.draw(st.text(max_size=12)) + text[start + data.draw(st.integers(0, 40)) :]
+    for parse in (
+        lctl.parse_devices,
+        lctl.parse_nids,
+        lctl.parse_version,
+        llog.parse,
+        llog.parse_mixed,
+        lctl_params.parse,
+        lctl_params.not_set,
+        lctl_params.refused_instances,
+        lctl_params.filesystems,
+    ):
         try:
             read = parse(damaged)
         except LustreError:
@@ -175,8 +223,18 @@ def test_damaged_output_is_read_or_refused_but_never_crashes(name, data):
             lctl_params.recovery(read.values)
 
 
-KINDS = [Kind("bool"), Kind("int"), Kind("size", 1024), Kind("pages"), Kind("time"), Kind("percent"), Kind("choice"), Kind("flags"),
-         Kind("nrs"), Kind("text")]
+KINDS = [
+    Kind("bool"),
+    Kind("int"),
+    Kind("size", 1024),
+    Kind("pages"),
+    Kind("time"),
+    Kind("percent"),
+    Kind("choice"),
+    Kind("flags"),
+    Kind("nrs"),
+    Kind("text"),
+]
 
 
 @given(kind=st.sampled_from(KINDS), wanted=st.text(max_size=12), found=st.text(max_size=30))
@@ -197,8 +255,11 @@ def test_every_settable_name_recorded_is_known():
     """What list_param marks as writable on servers and clients is in the table (instances of pools apart)."""
     lines = (TRANSCRIPTS / "params" / "list_param-F-R.txt").read_text(encoding="utf-8").splitlines()
     names = [line[:-1] for line in lines if line.endswith("=") and " " not in line]
-    unknown = [name for name in names if not matches(name) and ".target_obds." not in name and ".lmv." not in name
-               and ".lov." not in name]
+    unknown = [
+        name
+        for name in names
+        if not matches(name) and ".target_obds." not in name and ".lmv." not in name and ".lov." not in name
+    ]
     assert len(names) > 300
     assert unknown == []
 
@@ -225,7 +286,9 @@ def test_any_pattern_compiles(pattern):
 
 def test_neighbours_of_a_mistyped_name():
     assert nearest("osc.fs1-*.max_dirty")[0] == "osc.fs1-*.max_dirty_mb"
-    assert sorted(nearest("llite.fs1-*.max_rpcs_in_flight")) == [f"{kind}.fs1-*.max_rpcs_in_flight" for kind in ("mdc", "osc", "osp")]
+    assert sorted(nearest("llite.fs1-*.max_rpcs_in_flight")) == [
+        f"{kind}.fs1-*.max_rpcs_in_flight" for kind in ("mdc", "osc", "osp")
+    ]
     assert kind_of("something.*.size_mb") == Kind("size", 1024**2)
 
 

@@ -79,7 +79,15 @@ def test_real_run_returns_plan_drift_state_and_diff(fake):
     assert not end.failed
     assert end.values["changed"] is True
     assert end.values["plan"] == [
-        {"kind": "lamp", "action": "switch", "object": "lamp", "reason": "it is off", "disruptive": True, "destructive": False, "command": "lamp on"}
+        {
+            "kind": "lamp",
+            "action": "switch",
+            "object": "lamp",
+            "reason": "it is off",
+            "disruptive": True,
+            "destructive": False,
+            "command": "lamp on",
+        }
     ]
     assert end.values["drift"][0]["wanted"] == "blue"
     assert end.values["state"] == {"lit": True}
@@ -89,7 +97,7 @@ def test_real_run_returns_plan_drift_state_and_diff(fake):
 def test_check_mode_plans_the_same_steps_and_runs_none(fake):
     end = ended(FakeModule({"lit": True}, check_mode=True, _diff=True), fake([(("lamp", "show"), "off")]))
     assert end.values["changed"] is True and end.values["plan"][0]["command"] == "lamp on"
-    assert end.values["diff"]["after"] == 'lit: false\nplanned:\n- disruptive switch lamp (it is off)\n'
+    assert end.values["diff"]["after"] == "lit: false\nplanned:\n- disruptive switch lamp (it is off)\n"
 
 
 def test_nothing_to_do_has_no_diff_unless_asked(fake):
@@ -120,13 +128,17 @@ def test_defects_keep_their_traceback(fake):
 
 
 def test_extra_return_values_are_added(fake):
-    end = ended(FakeModule({"lit": False}), fake([(("lamp", "show"), "off")]), extra=lambda outcome: {"kind": outcome.kind})
+    end = ended(
+        FakeModule({"lit": False}), fake([(("lamp", "show"), "off")]), extra=lambda outcome: {"kind": outcome.kind}
+    )
     assert end.values["kind"] == "lamp"
 
 
 _PLAIN_DATA = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", exclude_categories=["C"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcde:- 1", min_size=1, max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abcde:- 1", min_size=1, max_size=4), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

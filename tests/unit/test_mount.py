@@ -46,7 +46,11 @@ PING_FAILS = (113, "failed to ping 10.0.0.1@tcp: No route to host\n", "")
 
 def node_of(case):
     return MountedNode(
-        case.get("table", ()), case.get("fstab", ()), case.get("missing", ()), case.get("real"), case.get("systemd", True)
+        case.get("table", ()),
+        case.get("fstab", ()),
+        case.get("missing", ()),
+        case.get("real"),
+        case.get("systemd", True),
     )
 
 
@@ -159,7 +163,10 @@ def test_the_node_itself_counts_only_with_its_mgs_up(fake, transcript):
 
 def test_no_mount_without_lnet(fake, transcript):
     unconfigured = (("lctl", "list_nids"), transcript("lnet/lctl-list_nids-unconfigured"))
-    for want in (DATA["client"], {"kind": "target", "path": "/lustre/mgs", "device": "/dev/disk/by-id/m", "label": "MGS"}):
+    for want in (
+        DATA["client"],
+        {"kind": "target", "path": "/lustre/mgs", "device": "/dev/disk/by-id/m", "label": "MGS"},
+    ):
         node = MountedNode(fstab_lines=[DATA["client_line"]])
         node.fstab += "/dev/disk/by-id/m /lustre/mgs lustre _netdev,nofail,x-systemd.requires=lnet.service,retry=12,x-systemd.mount-timeout=1800 0 0\n"
         with pytest.raises(Refused, match="LNet is not configured on this node"):
@@ -205,7 +212,11 @@ def test_what_a_failed_mount_says(recording, says, fake, transcript):
 def test_a_missing_key_and_a_used_index_are_named(fake):
     argv = ("mount", "-t", "lustre", "10.0.0.1@tcp:10.0.0.2@tcp:/fs1", "/mnt/fs1")
     for rc, said, says in (
-        (126, "mount.lustre: mount x at /mnt/fs1 failed: Required key not available", "a key that this node does not have"),
+        (
+            126,
+            "mount.lustre: mount x at /mnt/fs1 failed: Required key not available",
+            "a key that this node does not have",
+        ),
         (98, "mount.lustre: mount x at /mnt/fs1 failed: Address already in use", "an index that is in use"),
         (32, "mount: /mnt/fs1: unknown filesystem type 'lustre'.", "mount.lustre is installed"),
         (5, "mount.lustre: mount x at /mnt/fs1 failed: Input/output error\nIs the MGS running?", "MGT is mounted"),
@@ -257,7 +268,9 @@ def test_a_mount_that_says_yes_and_does_nothing(fake):
 
 def test_state_names_what_is_there(fake):
     node = MountedNode(table=[DATA["client_live"]], fstab_lines=[DATA["client_line"]])
-    state = converge(MountResource.from_options([DATA["client"], DATA["ost"]], local=node.local()), fake([]), check_mode=True).after
+    state = converge(
+        MountResource.from_options([DATA["client"], DATA["ost"]], local=node.local()), fake([]), check_mode=True
+    ).after
     ost, client = state["mounts"]
     assert (client["state"], client["name"], client["fstab"]) == ("mounted", "fs1", DATA["client_line"])
     assert "flock" in client["options"] and client["source"] == "10.0.0.1@tcp:10.0.0.2@tcp:/fs1"

@@ -17,7 +17,12 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import LustreE
 
 def test_the_recorded_table(transcript):
     mdt0, ost0, _ost1, mdt1, client = mounts.parse_mounts(transcript("mount/proc-mounts").out)
-    assert (mdt0.source, mdt0.path, mdt0.target, mdt0.option("svname")) == ("/dev/vdb", "/mnt/lustre-mdt0", True, "lustre-MDT0000")
+    assert (mdt0.source, mdt0.path, mdt0.target, mdt0.option("svname")) == (
+        "/dev/vdb",
+        "/mnt/lustre-mdt0",
+        True,
+        "lustre-MDT0000",
+    )
     assert "mgs" in mdt0.options and ost0.option("mgsnode") == "10.0.2.15@tcp" and mdt1.client is None
     assert client.client == mounts.ClientSource((("10.0.2.15@tcp",),), "lustre", "") and not client.target
 
@@ -33,7 +38,12 @@ def test_names_of_types_and_blanks():
     ("source", "nodes", "fsname", "subdir"),
     [
         ("10.0.0.1@tcp:/fs1", [["10.0.0.1@tcp"]], "fs1", ""),
-        ("10.0.0.1@tcp0,10.1.0.1@o2ib:10.0.0.2@tcp:/fs1/p/q/", [["10.0.0.1@tcp", "10.1.0.1@o2ib"], ["10.0.0.2@tcp"]], "fs1", "/p/q"),
+        (
+            "10.0.0.1@tcp0,10.1.0.1@o2ib:10.0.0.2@tcp:/fs1/p/q/",
+            [["10.0.0.1@tcp", "10.1.0.1@o2ib"], ["10.0.0.2@tcp"]],
+            "fs1",
+            "/p/q",
+        ),
         ("fd00::1@tcp:fd00::2@tcp:/fs1", [["fd00::1@tcp"], ["fd00::2@tcp"]], "fs1", ""),
         ("mgs1@tcp:/fs1", None, "fs1", ""),
     ],
@@ -50,7 +60,10 @@ def test_no_client_source(source):
 
 
 def test_a_nodes_set_does_not_depend_on_the_order():
-    one, two = mounts.client_source("10.0.0.1@tcp:10.0.0.2@tcp:/f"), mounts.client_source("10.0.0.2@tcp0:10.0.0.1@tcp:/f")
+    one, two = (
+        mounts.client_source("10.0.0.1@tcp:10.0.0.2@tcp:/f"),
+        mounts.client_source("10.0.0.2@tcp0:10.0.0.1@tcp:/f"),
+    )
     assert one.node_set == two.node_set
     assert one.node_set != mounts.client_source("10.0.0.1@tcp,10.0.0.2@tcp:/f").node_set
 
@@ -72,13 +85,27 @@ def test_a_line_of_an_unknown_shape():
 OURS = FstabEntry("10.0.0.1@tcp:/fs1", "/mnt/fs1", "lustre", ("_netdev", "nofail"))
 _LINE = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=40)
 _FSTAB = st.lists(
-    _LINE | st.sampled_from(["# a comment", "", "UUID=1 / ext4 rw 0 1\r", "/mnt/fs1 /data ext4", "\tserver:/x\t/y nfs4 rw 0 0 # z", "/swap none swap sw 0 0"]),
+    _LINE
+    | st.sampled_from(
+        [
+            "# a comment",
+            "",
+            "UUID=1 / ext4 rw 0 1\r",
+            "/mnt/fs1 /data ext4",
+            "\tserver:/x\t/y nfs4 rw 0 0 # z",
+            "/swap none swap sw 0 0",
+        ]
+    ),
     max_size=8,
 ).map("\n".join)
 
 
 def foreign(text):
-    return [line for line in text.split("\n") if (fstab.entry_of(line) or OURS).path != OURS.path or fstab.entry_of(line) is None]
+    return [
+        line
+        for line in text.split("\n")
+        if (fstab.entry_of(line) or OURS).path != OURS.path or fstab.entry_of(line) is None
+    ]
 
 
 @given(_FSTAB, st.booleans())
@@ -101,7 +128,9 @@ def test_nothing_wanted_changes_nothing(text):
 
 def test_a_line_is_changed_in_its_place_and_keeps_its_end():
     text = "# a\r\n10.0.0.9@tcp:/fs1 /mnt/fs1/ lustre defaults 0 0\r\nUUID=1 / ext4 rw 0 1\r\n"
-    assert fstab.edit(text, {OURS.path: OURS}) == text.replace("10.0.0.9@tcp:/fs1 /mnt/fs1/ lustre defaults 0 0", OURS.line())
+    assert fstab.edit(text, {OURS.path: OURS}) == text.replace(
+        "10.0.0.9@tcp:/fs1 /mnt/fs1/ lustre defaults 0 0", OURS.line()
+    )
 
 
 def test_a_line_of_the_newer_type_is_ours_and_gets_the_type_that_mounts():
@@ -144,6 +173,10 @@ def test_holders_are_found_in_proc(tmp_path):
     (tmp_path / "60").mkdir()
     found = holders_of("/mnt/fs1", str(tmp_path))
     user = pwd.getpwuid(os.getuid()).pw_name
-    assert [(one.pid, one.path) for one in found] == [(20, "/mnt/fs1/home"), (30, "/mnt/fs1/data (deleted)"), (40, "/mnt/fs1/lib.so")]
+    assert [(one.pid, one.path) for one in found] == [
+        (20, "/mnt/fs1/home"),
+        (30, "/mnt/fs1/data (deleted)"),
+        (40, "/mnt/fs1/lib.so"),
+    ]
     assert found[0].text() == f"process 20 (sleep 100) of {user}: /mnt/fs1/home"
     assert found[2].command == "kernel-name"

@@ -33,7 +33,12 @@ def target(kind, index=None, **more):
 def target_mount(kind, index=None, **more):
     described = target(kind, index)
     keys = ("label", "fsname", "device", "mgs_nids")
-    return {"kind": "target", "path": f"/lustre/{described['label'].lower()}", **{key: described[key] for key in keys}, **more}
+    return {
+        "kind": "target",
+        "path": f"/lustre/{described['label'].lower()}",
+        **{key: described[key] for key in keys},
+        **more,
+    }
 
 
 CLIENT = {"kind": "client", "path": "/mnt/fs1", "fsname": "fs1", "mgs_nids": MGS}
@@ -65,7 +70,11 @@ def test_the_parts_of_a_node_in_order():
 
 
 def test_only_the_phases_asked_for_and_nothing_empty():
-    assert names(parts_of({**EVERYTHING, "phases": ["ost", "lnet"]})) == [("lnet", "lnet"), ("ost", "target"), ("ost", "mount")]
+    assert names(parts_of({**EVERYTHING, "phases": ["ost", "lnet"]})) == [
+        ("lnet", "lnet"),
+        ("ost", "target"),
+        ("ost", "mount"),
+    ]
     assert names(parts_of({"mounts": [CLIENT], "services": None})) == [("client", "mount")]
     assert names(parts_of({})) == []
 
@@ -73,7 +82,13 @@ def test_only_the_phases_asked_for_and_nothing_empty():
 def test_each_mount_and_target_is_in_its_phase_alone():
     parts = parts_of(EVERYTHING)
     found = {part.phase: [want.name for want in part.resource.wants] for part in parts if part.resource.kind == "mount"}
-    assert found == {"mgt": ["MGS"], "mdt0": ["fs1-MDT0000"], "mdt": ["fs1-MDT0001"], "ost": ["fs1-OST0001"], "client": ["fs1"]}
+    assert found == {
+        "mgt": ["MGS"],
+        "mdt0": ["fs1-MDT0000"],
+        "mdt": ["fs1-MDT0001"],
+        "ost": ["fs1-OST0001"],
+        "client": ["fs1"],
+    }
     client = next(part.resource for part in parts if part.phase == "client")
     assert len(client.also) == 4, "the order at boot is made from all mounts of the node"
 
@@ -86,11 +101,19 @@ def test_what_is_to_go_comes_before_everything_else():
 
 
 def test_all_unusable_values_are_named_at_once():
-    bad = {**EVERYTHING, "mounts": [{**CLIENT, "path": "x"}], "services": [{"name": "a b"}], "targets": [target("ost", 1, device="/dev/sdb")]}
+    bad = {
+        **EVERYTHING,
+        "mounts": [{**CLIENT, "path": "x"}],
+        "services": [{"name": "a b"}],
+        "targets": [target("ost", 1, device="/dev/sdb")],
+    }
     with pytest.raises(LustreError) as error:
         parts_of(bad)
     text = str(error.value)
-    assert all(words in text for words in ("mounts[0].path", "services[0].name", "targets[0].device")) and text.count("\n") == 2
+    assert (
+        all(words in text for words in ("mounts[0].path", "services[0].name", "targets[0].device"))
+        and text.count("\n") == 2
+    )
     with pytest.raises(BadValue, match=r"mounts\[0\]\.path"):
         parts_of({"mounts": [{**CLIENT, "path": "x"}]})
     with pytest.raises(BadValue, match=r"phases\[0\]"):
@@ -98,7 +121,14 @@ def test_all_unusable_values_are_named_at_once():
 
 
 def test_the_value_of_the_filter_is_taken_whole():
-    want = {**EVERYTHING, "roles": ["mgs"], "filesystems": ["fs1"], "expected": {}, "backends": [], "zpools": [{"name": "tank"}]}
+    want = {
+        **EVERYTHING,
+        "roles": ["mgs"],
+        "filesystems": ["fs1"],
+        "expected": {},
+        "backends": [],
+        "zpools": [{"name": "tank"}],
+    }
     options = _node.options_of({"want": want, "phases": ["mgt"]})
     parts = parts_of(options)
     assert names(parts) == [("mgt", "target"), ("mgt", "mount")]
@@ -126,7 +156,10 @@ class Thing:
         return self.done
 
     def plan(self, have):
-        steps = [Step(self.kind, verb, "it", "it is not done", (self.kind, verb), destructive=verb == self.risk) for verb in ("make", "start")]
+        steps = [
+            Step(self.kind, verb, "it", "it is not done", (self.kind, verb), destructive=verb == self.risk)
+            for verb in ("make", "start")
+        ]
         return Plan() if have else Plan(tuple(steps))
 
     def public(self, have):
@@ -148,7 +181,11 @@ def both(kind):
 
 
 def test_one_after_the_other_with_results_and_one_plan(fake):
-    parts = [Part("mgt", Thing("target", risk="make")), Part("mgt", Thing("mount")), Part("ost", Thing("target", done=True))]
+    parts = [
+        Part("mgt", Thing("target", risk="make")),
+        Part("mgt", Thing("mount")),
+        Part("ost", Thing("target", done=True)),
+    ]
     run = fake(both("target") + both("mount"))
     values = node_values(converge_node(parts, run), run.count, show_diff=True)
     assert values["changed"] is True and values["processes"] == 4
@@ -168,7 +205,11 @@ def test_nothing_to_do(fake):
 
 
 def test_check_mode_plans_all_parts_and_runs_nothing(fake):
-    parts = [Part("mgt", Thing("target")), Part("mgt", Thing("mount"), Thing("mount", done=True)), Part("params", Thing("param"))]
+    parts = [
+        Part("mgt", Thing("target")),
+        Part("mgt", Thing("mount"), Thing("mount", done=True)),
+        Part("params", Thing("param")),
+    ]
     values = node_values(converge_node(parts, fake([]), check_mode=True), 0, show_diff=True)
     assert [step["command"] for step in values["plan"]] == ["target make", "target start", "param make", "param start"]
     assert values["diff"]["after"].endswith(
@@ -178,7 +219,10 @@ def test_check_mode_plans_all_parts_and_runs_nothing(fake):
 
 def test_check_mode_says_what_it_cannot_see_yet(fake):
     lctl_fails = ToolError("read parameters", ("lctl",), 2)
-    parts = [Part("lnet", Thing("lnet", blind=ToolMissing("lnetctl"))), Part("params", Thing("param", blind=lctl_fails))]
+    parts = [
+        Part("lnet", Thing("lnet", blind=ToolMissing("lnetctl"))),
+        Part("params", Thing("param", blind=lctl_fails)),
+    ]
     values = node_values(converge_node(parts, fake([]), check_mode=True), 0, show_diff=True)
     assert values["changed"] is True and values["summary"]["unplanned"] == 2
     assert "lnetctl was not found" in values["results"][0]["unplanned"]
@@ -197,14 +241,19 @@ def test_the_first_failure_ends_it_and_tells_what_was_done(fake):
     assert str(failed.value) == "[mgt] The MGS does not answer."
     facts = failed.value.facts()
     assert facts["failed_at"] == {"phase": "mgt", "kind": "mount", "action": "start", "object": "it"}
-    assert [(one["kind"], one["changed"]) for one in facts["results"]] == [("target", True)] and facts["changed"] is True
+    assert [(one["kind"], one["changed"]) for one in facts["results"]] == [("target", True)] and facts[
+        "changed"
+    ] is True
     assert parts[2].resource.log == []
 
 
 def test_a_failure_before_any_step_has_changed_nothing(fake):
     with pytest.raises(NodeFailed) as failed:
         converge_node([Part("lnet", Thing("lnet", blind=LustreError("no")))], fake([]))
-    assert failed.value.facts()["changed"] is False and failed.value.facts()["failed_at"] == {"phase": "lnet", "kind": "lnet"}
+    assert failed.value.facts()["changed"] is False and failed.value.facts()["failed_at"] == {
+        "phase": "lnet",
+        "kind": "lnet",
+    }
     tool = ToolError("make it", ("x",), 3, "", "broken")
     with pytest.raises(NodeFailed) as failed:
         converge_node([Part("lnet", Thing("lnet", blind=tool))], fake([]))

@@ -55,11 +55,19 @@ def test_a_prefix_for_everything_is_refused(prefix):
 
 
 def state(have):
-    records = {name: llog.Record(place, "set_param", {"parameter": name, "value": value})
-               for place, (name, value) in enumerate(have.get("stored", {}).items())}
+    records = {
+        name: llog.Record(place, "set_param", {"parameter": name, "value": value})
+        for place, (name, value) in enumerate(have.get("stored", {}).items())
+    }
     return Have(
-        have.get("live", {}), have.get("unreadable", {}), have.get("mgs", True), tuple(have.get("filesystems", ["fs1"])), records,
-        tuple(llog.parse_line(line) for line in have.get("conf", [])), have.get("files", {}), have.get("at_mount", True),
+        have.get("live", {}),
+        have.get("unreadable", {}),
+        have.get("mgs", True),
+        tuple(have.get("filesystems", ["fs1"])),
+        records,
+        tuple(llog.parse_line(line) for line in have.get("conf", [])),
+        have.get("files", {}),
+        have.get("at_mount", True),
         have.get("release", ""),
     )
 
@@ -101,18 +109,30 @@ def no_wait(_seconds):
 
 
 def test_a_converged_call_is_one_process(fake):
-    stdin = ("ignore_errors\ndevice MGS\nllog_print params\n"
-             "get_param version mgs.MGS.filesystems jobid_var osc.lustre-*.max_rpcs_in_flight at_max\n")
-    out = LOG + ("- { index: 11, event: set_param, device: general, parameter: osc.lustre-*.max_rpcs_in_flight, value: 8 }\n"
-                 "version=2.17.0\n") + MGS + (
-        "jobid_var=procname_uid\nosc.lustre-OST0000-osc-MDT0000.max_rpcs_in_flight=8\n"
-        "osc.lustre-OST0000-osc-ff236cfb2a2bc800.max_rpcs_in_flight=8\nat_max=600\n")
+    stdin = (
+        "ignore_errors\ndevice MGS\nllog_print params\n"
+        "get_param version mgs.MGS.filesystems jobid_var osc.lustre-*.max_rpcs_in_flight at_max\n"
+    )
+    out = (
+        LOG
+        + (
+            "- { index: 11, event: set_param, device: general, parameter: osc.lustre-*.max_rpcs_in_flight, value: 8 }\n"
+            "version=2.17.0\n"
+        )
+        + MGS
+        + (
+            "jobid_var=procname_uid\nosc.lustre-OST0000-osc-MDT0000.max_rpcs_in_flight=8\n"
+            "osc.lustre-OST0000-osc-ff236cfb2a2bc800.max_rpcs_in_flight=8\nat_max=600\n"
+        )
+    )
     run = fake([(READ, out, stdin)])
-    resource = ParamResource.from_options([
-        {"name": "jobid_var", "value": "procname_uid"},
-        {"name": "osc.lustre-*.max_rpcs_in_flight", "value": 8},
-        {"name": "at_max", "value": 600, "scope": "local"},
-    ])
+    resource = ParamResource.from_options(
+        [
+            {"name": "jobid_var", "value": "procname_uid"},
+            {"name": "osc.lustre-*.max_rpcs_in_flight", "value": 8},
+            {"name": "at_max", "value": 600, "scope": "local"},
+        ]
+    )
     outcome = converge(resource, run, sleep=no_wait)
     assert not outcome.changed
     assert run.count == 1
@@ -153,7 +173,9 @@ def test_conf_param_settings_are_read_in_the_same_process(fake, transcript):
 def test_no_log_yet_on_a_fresh_mgs(fake):
     err = "params: OBD_IOC_LLOG_PRINT failed: No such file or directory\n"
     run = fake([(READ, (2, "version=2.17.0\nmgs.MGS.filesystems=\n", err))])
-    outcome = converge(ParamResource.from_options([{"name": "llite.fs1-*.statahead_max", "value": 8}]), run, check_mode=True)
+    outcome = converge(
+        ParamResource.from_options([{"name": "llite.fs1-*.statahead_max", "value": 8}]), run, check_mode=True
+    )
     assert [step.action for step in outcome.plan.steps] == ["store"]
 
 
@@ -164,7 +186,9 @@ def test_an_unreadable_log_stops_everything(fake):
         converge(ParamResource.from_options([{"name": "llite.fs1-*.statahead_max", "value": 8}]), run)
 
 
-@pytest.mark.parametrize("line", ["#01 (224)marker   3 (flags=0x01)", "- {index: 1, event: set_param}", "  - event: set_param"])
+@pytest.mark.parametrize(
+    "line", ["#01 (224)marker   3 (flags=0x01)", "- {index: 1, event: set_param}", "  - event: set_param"]
+)
 def test_a_log_in_another_shape_stops_everything(fake, line):
     run = fake([(READ, f"{line}\nversion=2.17.0\nmgs.MGS.filesystems=\n")])
     with pytest.raises(UnknownOutput):
@@ -179,9 +203,13 @@ def test_garbage_instead_of_answers_stops_everything(fake):
 
 def test_a_node_without_an_mgs_is_told_so(fake, transcript):
     err = transcript("params/device-unknown").err.replace("nosuchdev", "MGS") + "".join(
-        f"error: get_param: param_path '{name}': No such file or directory\n" for name in ("mgs/MGS/filesystems", "jobid_var"))
+        f"error: get_param: param_path '{name}': No such file or directory\n"
+        for name in ("mgs/MGS/filesystems", "jobid_var")
+    )
     run = fake([(READ, (1, "Reader error: 'Object not found' at 0\nversion=2.17.0\n", err))])
-    with pytest.raises(Refused, match=r"set_param -P must be run on the MGS\. Run this on the node where the MGT is mounted"):
+    with pytest.raises(
+        Refused, match=r"set_param -P must be run on the MGS\. Run this on the node where the MGT is mounted"
+    ):
         converge(ParamResource.from_options([{"name": "jobid_var", "value": "nodelocal"}]), run)
 
 
@@ -195,17 +223,23 @@ def test_a_node_without_modules_is_told_so(fake, transcript):
 def test_set_here_then_stored_then_read_again(fake):
     before = LOG + "version=2.17.0\n" + MGS + "jobid_var=disable\n"
     after = LOG.replace("procname_uid", "nodelocal") + "version=2.17.0\n" + MGS + "jobid_var=nodelocal\n"
-    run = fake([
-        (READ, before),
-        (("lctl", "set_param", "jobid_var=nodelocal"), "jobid_var=nodelocal\n"),
-        (("lctl", "set_param", "-P", "jobid_var=nodelocal"), ""),
-        (READ, after),
-    ])
+    run = fake(
+        [
+            (READ, before),
+            (("lctl", "set_param", "jobid_var=nodelocal"), "jobid_var=nodelocal\n"),
+            (("lctl", "set_param", "-P", "jobid_var=nodelocal"), ""),
+            (READ, after),
+        ]
+    )
     outcome = converge(ParamResource.from_options([{"name": "jobid_var", "value": "nodelocal"}]), run, sleep=no_wait)
     assert [step.action for step in outcome.plan.steps] == ["set", "store"]
     assert outcome.before["parameters"][0]["stored"] == "procname_uid"
     assert outcome.after["parameters"][0] == {
-        "name": "jobid_var", "scope": "persistent", "live": {"jobid_var": "nodelocal"}, "stored": "nodelocal"}
+        "name": "jobid_var",
+        "scope": "persistent",
+        "live": {"jobid_var": "nodelocal"},
+        "stored": "nodelocal",
+    }
 
 
 def test_check_mode_plans_the_same_and_sets_nothing(fake):
@@ -217,10 +251,12 @@ def test_check_mode_plans_the_same_and_sets_nothing(fake):
 def test_a_value_the_kernel_refuses_is_not_stored(fake, transcript):
     refused = transcript("params/sp-badvalue2")
     live = "".join(f"osc.lustre-OST0000-osc-{end}.max_rpcs_in_flight=8\n" for end in ("MDT0000", "ff236cfb2a2bc800"))
-    run = fake([
-        (READ, "version=2.17.0\n" + MGS + live),
-        (("lctl", "set_param", "osc.*.max_rpcs_in_flight=99999"), refused),
-    ])
+    run = fake(
+        [
+            (READ, "version=2.17.0\n" + MGS + live),
+            (("lctl", "set_param", "osc.*.max_rpcs_in_flight=99999"), refused),
+        ]
+    )
     with pytest.raises(ToolError) as caught:
         converge(ParamResource.from_options([{"name": "osc.*.max_rpcs_in_flight", "value": 99999}]), run)
     text = str(caught.value)
@@ -231,10 +267,16 @@ def test_a_value_the_kernel_refuses_is_not_stored(fake, transcript):
 
 def test_the_setting_that_failed_is_named_whatever_the_exit_code_says(fake, transcript):
     recorded = transcript("async/ignore_errors-inline")
-    run = fake([
-        (READ, "version=2.17.0\nat_max=1\nno.such=5\nat_min=1\n"),
-        (READ, (2, recorded.out, recorded.err), "ignore_errors\nset_param at_max=604\nset_param no.such=1\nset_param at_min=8\n"),
-    ])
+    run = fake(
+        [
+            (READ, "version=2.17.0\nat_max=1\nno.such=5\nat_min=1\n"),
+            (
+                READ,
+                (2, recorded.out, recorded.err),
+                "ignore_errors\nset_param at_max=604\nset_param no.such=1\nset_param at_min=8\n",
+            ),
+        ]
+    )
     wanted = [{"name": n, "value": v, "scope": "local"} for n, v in (("at_max", 604), ("no.such", 1), ("at_min", 8))]
     with pytest.raises(ToolError, match=r"^Could not set no\.such: "):
         converge(ParamResource.from_options(wanted), run)
@@ -243,10 +285,12 @@ def test_the_setting_that_failed_is_named_whatever_the_exit_code_says(fake, tran
 def test_what_was_not_stored_is_told_from_the_log_read_back(fake):
     wanted = [{"name": f"llite.fs1-*.{name}", "value": 8} for name in ("statahead_max", "statahead_min")]
     read_back = "- { index: 3, event: set_param, device: general, parameter: llite.fs1-*.statahead_max, value: 8 }\n"
-    run = fake([
-        (READ, "version=2.17.0\n" + MGS),
-        (READ, (28, read_back, "error: executing set_param: No space left on device\n")),
-    ])
+    run = fake(
+        [
+            (READ, "version=2.17.0\n" + MGS),
+            (READ, (28, read_back, "error: executing set_param: No space left on device\n")),
+        ]
+    )
     with pytest.raises(ToolError, match=r"^Could not set llite\.fs1-\*\.statahead_min: .*No space left on device"):
         converge(ParamResource.from_options(wanted), run)
 
@@ -262,5 +306,10 @@ def test_success_that_changed_nothing_is_an_error(fake):
     calls = [(READ, before), (("lctl", "set_param", "at_max=600"), "at_max=600\n")] + [(READ, before)] * 6
     run = fake(calls)
     with pytest.raises(NotConverged, match="set at_max: is 1, wanted 600"):
-        converge(ParamResource.from_options([{"name": "at_max", "value": 600, "scope": "local"}]), run, sleep=wait, clock=lambda: now[0])
+        converge(
+            ParamResource.from_options([{"name": "at_max", "value": 600, "scope": "local"}]),
+            run,
+            sleep=wait,
+            clock=lambda: now[0],
+        )
     assert now[0] >= 5.0

@@ -108,7 +108,9 @@ def test_a_masked_unit_is_somebodys_decision(fake):
 
 def test_stopping_another_unit_is_disruptive(fake):
     want = service({"name": "zfs-import-scan.service", "enabled": False, "started": False})
-    plan = converge(want, fake([shows(unit("zfs-import-scan.service"), names=("zfs-import-scan.service",))]), check_mode=True).plan
+    plan = converge(
+        want, fake([shows(unit("zfs-import-scan.service"), names=("zfs-import-scan.service",))]), check_mode=True
+    ).plan
     assert [(step.action, step.disruptive) for step in plan.steps] == [("disable", False), ("stop", True)]
 
 

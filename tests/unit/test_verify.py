@@ -69,7 +69,11 @@ def test_a_server_as_described(fake):
     checks = ("health", "targets", "recovery")
     result = verifier(fake([lctl(DEVICES + HEALTHY + DONE)]), {"mounts": [OST]}, checks, TABLE).verify()
     assert result["healthy"] and result["problems"] == []
-    assert [(check["name"], check["ok"]) for check in result["checks"]] == [("health", True), ("target", True), ("recovery", True)]
+    assert [(check["name"], check["ok"]) for check in result["checks"]] == [
+        ("health", True),
+        ("target", True),
+        ("recovery", True),
+    ]
     assert result["targets"] == [{"label": "fs1-OST0000", "state": "UP", "path": "/lustre/fs1/ost0000"}]
 
 
@@ -80,7 +84,10 @@ def test_every_problem_is_told_not_only_the_first(fake):
     result = verifier(run, {"mounts": [OST, other]}, ("health", "targets", "recovery"), TABLE, timeout=0).verify()
     assert not result["healthy"] and len(result["problems"]) == 4
     assert [re.sub(r"\W.*", "", text) for text in result["problems"]] == ["health_check", "fs1", "fs1", "fs1"]
-    assert found(result, "target") == [("fs1-OST0000", False, "ST at /lustre/fs1/ost0000"), ("fs1-OST0001", False, "not here")]
+    assert found(result, "target") == [
+        ("fs1-OST0000", False, "ST at /lustre/fs1/ost0000"),
+        ("fs1-OST0001", False, "not here"),
+    ]
     assert "fs1-OST0000 is still in recovery after 0 s: RECOVERING (1/2 clients done)" in result["problems"][3]
 
 
@@ -133,7 +140,10 @@ def test_lnet_reaches_what_it_must_and_nothing_else(fake):
     result = verifier(fake(calls), want, ("lnet",)).verify()
     assert [ok for _nid, ok, _found in found(result, "nid")] == [True, False]
     assert [(nid, ok) for nid, ok, _found in found(result, "ping")] == [("10.0.3.1@tcp", True), ("10.0.3.2@tcp", False)]
-    assert [(nid, ok) for nid, ok, _found in found(result, "no ping")] == [("10.1.0.1@tcp1", False), ("10.1.0.2@tcp1", True)]
+    assert [(nid, ok) for nid, ok, _found in found(result, "no ping")] == [
+        ("10.1.0.1@tcp1", False),
+        ("10.1.0.2@tcp1", True),
+    ]
     assert len(result["problems"]) == 3
     assert "10.1.0.1@tcp1 answers this node, although no network or route" in result["problems"][2]
 
@@ -223,7 +233,9 @@ def test_a_read_only_check_writes_nothing(fake):
 
 
 def test_what_a_node_cannot_tell_is_a_problem(fake):
-    result = verifier(fake([lctl(ToolTimeout("run lctl", ["lctl"], 60.0, False))]), {"mounts": []}, ("health",)).verify()
+    result = verifier(
+        fake([lctl(ToolTimeout("run lctl", ["lctl"], 60.0, False))]), {"mounts": []}, ("health",)
+    ).verify()
     assert not result["healthy"] and "60 s" in result["problems"][0]
 
 
@@ -269,14 +281,20 @@ def test_what_another_client_wrote_may_come_late_but_must_come(fake):
 @pytest.mark.parametrize("action", ["write", "read", "remove"])
 @pytest.mark.parametrize(
     ("table", "path"),
-    [("", NAME), (CLIENT_TABLE + "tmpfs /mnt tmpfs rw 0 0\n", "/mnt/.lustre-verify-0123456789abcdef"), (CLIENT_TABLE, "/mnt/fs1/data")],
+    [
+        ("", NAME),
+        (CLIENT_TABLE + "tmpfs /mnt tmpfs rw 0 0\n", "/mnt/.lustre-verify-0123456789abcdef"),
+        (CLIENT_TABLE, "/mnt/fs1/data"),
+    ],
 )
 def test_nothing_but_our_files_on_lustre_is_touched(fake, action, table, path):
     result = shared(fake([]), table, path)[0].act(action)
     assert not result["healthy"] and result["problems"][0].startswith(f"Refused to touch {path}")
 
 
-@pytest.mark.parametrize("path", ["/mnt/fs1/x", "/mnt/.lustre-verify-0123456789abcdef/x", ".lustre-verify-0123456789abcdef"])
+@pytest.mark.parametrize(
+    "path", ["/mnt/fs1/x", "/mnt/.lustre-verify-0123456789abcdef/x", ".lustre-verify-0123456789abcdef"]
+)
 def test_a_name_that_is_not_ours(fake, path):
     with pytest.raises(Refused):
         file_io.remove(fake([]), path)

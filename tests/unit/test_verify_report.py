@@ -27,7 +27,10 @@ def mount(subdir="", path="/mnt/fs1", fsname="fs1", writable=True):
 
 
 def test_a_healthy_site() -> None:
-    results = {"oss1": [node("fs1-OST0000")], "client1": [node(), {"checks": [OK, OK], "problems": []}, {"skipped": True}]}
+    results = {
+        "oss1": [node("fs1-OST0000")],
+        "client1": [node(), {"checks": [OK, OK], "problems": []}, {"skipped": True}],
+    }
     assert verify_data(SITE, results) == {
         "healthy": True,
         "checks": 4,
@@ -59,7 +62,12 @@ def test_silence_is_no_health() -> None:
 
 
 def test_what_only_shows_in_the_whole() -> None:
-    results = {"oss1": node("fs1-OST0000", "fs1-OST0001"), "oss2": node("fs1-OST0000"), "mds1": node("fs2-OST0000", "MGS"), "mds2": node("MGS")}
+    results = {
+        "oss1": node("fs1-OST0000", "fs1-OST0001"),
+        "oss2": node("fs1-OST0000"),
+        "mds1": node("fs2-OST0000", "MGS"),
+        "mds2": node("MGS"),
+    }
     assert verify_data(SITE, results)["problems"] == [
         "fs1-OST0000 runs on oss1, oss2 at the same time: stop it on all but one of them at once, since two nodes that write to one "
         "device destroy it.",
@@ -69,7 +77,9 @@ def test_what_only_shows_in_the_whole() -> None:
 
 def test_a_cluster_that_runs_a_target_nowhere() -> None:
     described = [{**SITE[1], "mgs": {"nids": [["10.0.0.1@tcp"]]}}]
-    described[0]["osts"] = [{"index": 0, "servers": ["oss1", "oss2"], "device": "/dev/disk/by-id/x", "managed_by": "ha"}]
+    described[0]["osts"] = [
+        {"index": 0, "servers": ["oss1", "oss2"], "device": "/dev/disk/by-id/x", "managed_by": "ha"}
+    ]
     told = "fs2-OST0000 runs on none of its servers: its cluster manager has to start it."
     assert verify_data(described, {"oss1": node(), "oss2": node()})["problems"] == [told]
     assert verify_data(described, {"oss1": node(), "oss2": node("fs2-OST0000")})["problems"] == []
@@ -97,7 +107,10 @@ def test_who_writes_and_who_reads() -> None:
         ("fs1", "/projects", "client1"),
         ("fs1", "", "client1"),
     ]
-    assert files[0]["path"] == f"/mnt/fs1/projects/{files[0]['name']}" and files[1]["path"] == f"/mnt/fs1/{files[1]['name']}"
+    assert (
+        files[0]["path"] == f"/mnt/fs1/projects/{files[0]['name']}"
+        and files[1]["path"] == f"/mnt/fs1/{files[1]['name']}"
+    )
     assert len({file["name"] for file in files}) == len({file["content"] for file in files}) == 2
     paths = {host: [read["path"] for read in shared_reads(files, result)] for host, result in results.items() if result}
     assert paths["client3"] == [f"/mnt/fs1/{files[0]['name']}"]

@@ -13,7 +13,14 @@ from tests.unit import target_support as support
 PATH = "/dev/disk/by-id/scsi-ost3"
 DISK = (PATH, "sdd", "8:48")
 SERVICE = [["10.77.0.21@tcp"], ["10.77.0.22@tcp"]]
-OST = {"kind": "ost", "fsname": "fs1", "index": 3, "device": PATH, "mgs_nids": [["10.77.0.11@tcp"]], "service_nids": SERVICE}
+OST = {
+    "kind": "ost",
+    "fsname": "fs1",
+    "index": 3,
+    "device": PATH,
+    "mgs_nids": [["10.77.0.11@tcp"]],
+    "service_nids": SERVICE,
+}
 MGT = {"kind": "mgt", "device": PATH}
 EXT4 = "DEVNAME={path}\nLABEL={label}\nUUID=43df441f\nVERSION=1.0\nBLOCK_SIZE=4096\nTYPE=ext4\nUSAGE=filesystem\n"
 SIGNATURE = '{"signatures": [{"device":"scsi-ost3", "offset":"0x438", "type":"ext4"}%s]}'
@@ -76,7 +83,9 @@ def test_a_target_is_wiped_end_start_signatures(fake, files):
     assert [(step.action, step.destructive) for step in outcome.plan.steps] == [
         ("zero end", True), ("zero start", True), ("wipe signatures", True),
     ]  # fmt: skip
-    assert outcome.before["devices"] == [{"label": "fs1-OST0003", "device": PATH, "wiped": False, "found_label": "fs1-OST0003"}]
+    assert outcome.before["devices"] == [
+        {"label": "fs1-OST0003", "device": PATH, "wiped": False, "found_label": "fs1-OST0003"}
+    ]
     assert outcome.after["devices"][0]["wiped"]
 
 
@@ -139,7 +148,10 @@ def test_anything_else_is_left_alone(fake, files, found, said):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda files: files.contents.update({PATH: OSError(16, "busy")}), "content: no usable answer: the device is in use"),
+        (
+            lambda files: files.contents.update({PATH: OSError(16, "busy")}),
+            "content: no usable answer: the device is in use",
+        ),
         (lambda files: files.folders.update({"/sys/dev/block/8:48/holders": ["dm-0"]}), "it is held by dm-0"),
         (lambda files: files.texts.update({"/proc/swaps": support.SWAPS + f"{PATH} partition 1 0 -2\n"}), "swap space"),
         (lambda files: files.texts.update({"/run/udev/data/b8:48": "E:DM_MULTIPATH_DEVICE_PATH=1\n"}), "multipath"),

@@ -68,7 +68,9 @@ def entry_of(line: str) -> FstabEntry | None:
         return None
     more = (fields[3:] + ["defaults", "0", "0"][len(fields) - 3 :])[:3]
     path = unescape(fields[1])
-    return FstabEntry(unescape(fields[0]), path.rstrip("/") or path, fields[2], tuple(more[0].split(",")), more[1], more[2])
+    return FstabEntry(
+        unescape(fields[0]), path.rstrip("/") or path, fields[2], tuple(more[0].split(",")), more[1], more[2]
+    )
 
 
 def _lines(text: str) -> list[str]:

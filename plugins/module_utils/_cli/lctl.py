@@ -25,7 +25,9 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Result, Ru
 
 #: Words of one line that lctl reads (512 with the command itself); we stay well below.
 WORDS_PER_LINE = 200
-_NOT_LOADED = re.compile(r"failed to resolve Netlink family|opening /dev/(?:lnet|obd) failed|modules may not be loaded", re.I)
+_NOT_LOADED = re.compile(
+    r"failed to resolve Netlink family|opening /dev/(?:lnet|obd) failed|modules may not be loaded", re.I
+)
 _DEVICE = re.compile(r" *(\d+) ([A-Z]{2}) (\S+) (\S+) (\S+) (\d+)(?: (\S+))?$")
 _USAGE = re.compile(r"^(?:usage: lctl \[COMMAND\]|Without any parameters, interactive mode|Try 'lctl help <COMMAND>')")
 
@@ -64,7 +66,7 @@ def fits_batch(word: str) -> bool:
 
 def chunked(command: Sequence[str], words: Sequence[str]) -> list[tuple[str, ...]]:
     """One command over many words as several lines, each short enough for lctl."""
-    return [(*command, *words[start:start + WORDS_PER_LINE]) for start in range(0, len(words), WORDS_PER_LINE)]
+    return [(*command, *words[start : start + WORDS_PER_LINE]) for start in range(0, len(words), WORDS_PER_LINE)]
 
 
 def run_batch(run: Runner, commands: Iterable[Sequence[str]], timeout: float = 60.0) -> Result:

@@ -24,8 +24,13 @@ _MISSING = re.compile(r"^error: get_param: param_path '(?P<path>.+)': (?P<why>.*
 _NOT_SET = re.compile(r"^error: set_param: setting '(?P<path>[^']+)'='(?P<value>.*)': (?P<why>.*)$", re.M)
 _NOT_SET_AT = re.compile(r"^error: set_param: (?:setting|opening) '?(?P<path>/[^'=]+)'?(?:=.*)?: (?P<why>[^:]*)$", re.M)
 _ROOTS = (
-    "/sys/fs/lustre/", "/sys/fs/lnet/", "/sys/kernel/debug/lustre/", "/sys/kernel/debug/lnet/",
-    "/proc/fs/lustre/", "/proc/sys/lustre/", "/proc/sys/lnet/",
+    "/sys/fs/lustre/",
+    "/sys/fs/lnet/",
+    "/sys/kernel/debug/lustre/",
+    "/sys/kernel/debug/lnet/",
+    "/proc/fs/lustre/",
+    "/proc/sys/lustre/",
+    "/proc/sys/lnet/",
 )
 
 
@@ -51,7 +56,7 @@ def name_of_path(path: str) -> str:
     """``/sys/fs/lustre/osc/x/active`` → ``osc.x.active``."""
     for root in _ROOTS:
         if path.startswith(root):
-            path = path[len(root):]
+            path = path[len(root) :]
             break
     return path.strip("/").replace("/", ".")
 

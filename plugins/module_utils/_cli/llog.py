@@ -62,7 +62,7 @@ def parse_line(line: str) -> Record:
         raise UnknownOutput("lctl llog_print", "a configuration log", line)
     rest = match["rest"] or ""
     parameter = _PARAMETER.search(rest) if match["event"] in ("set_param", "conf_param", "set_timeout") else None
-    head = rest[:parameter.start()] if parameter else rest
+    head = rest[: parameter.start()] if parameter else rest
     fields = _fields(head)
     if parameter:
         name, value = parameter["name"], parameter["value"]
@@ -77,7 +77,7 @@ def parse_line(line: str) -> Record:
 def _fields(text: str) -> dict[str, str]:
     marks = list(_FIELD.finditer(text))
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return {mark["key"]: text[mark.end():end].strip() for mark, end in zip(marks, ends)}
+    return {mark["key"]: text[mark.end() : end].strip() for mark, end in zip(marks, ends)}
 
 
 def parse(text: str) -> list[Record]:

@@ -47,7 +47,9 @@ def parse(text: str) -> list[ModuleFile]:
             raise UnknownOutput("modinfo", "kernel modules", line)
         blocks[-1].setdefault(key.strip(), value.strip())
     return [
-        ModuleFile(block.get("name", ""), block.get("filename", ""), block.get("version", ""), block.get("vermagic", ""))
+        ModuleFile(
+            block.get("name", ""), block.get("filename", ""), block.get("version", ""), block.get("vermagic", "")
+        )
         for block in blocks
     ]
 

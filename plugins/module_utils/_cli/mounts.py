@@ -97,7 +97,14 @@ def parse_mounts(text: str) -> tuple[MountEntry, ...]:
         if len(fields) != 6 or not fields[4].isdigit() or not fields[5].isdigit():
             raise UnknownOutput(TABLE, "the mount table", line)
         source, path, fstype = (unescape(field) for field in fields[:3])
-        entries.append(MountEntry(source, path, fstype.partition(".")[2] if fstype.startswith("fuse.") else fstype, tuple(fields[3].split(","))))
+        entries.append(
+            MountEntry(
+                source,
+                path,
+                fstype.partition(".")[2] if fstype.startswith("fuse.") else fstype,
+                tuple(fields[3].split(",")),
+            )
+        )
     return tuple(entries)
 
 

@@ -56,7 +56,9 @@ class DirectoryWant:
             raise BadValue(f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join(_KNOWN)}.")
         text = str(options.get("path") or "")
         if not re.match(r"/[^/\x00-\x1f\x7f]", text) or posixpath.normpath(text) != text:
-            raise BadValue(f"{path}.path", f"{text!r} is not a plain absolute path", "Give one such as /mnt/fs1/projects.")
+            raise BadValue(
+                f"{path}.path", f"{text!r} is not a plain absolute path", "Give one such as /mnt/fs1/projects."
+            )
         fsname = str(options.get("fsname") or "")
         if not fsname:
             raise BadValue(f"{path}.fsname", "is missing", "Name the file system that the directory belongs to.")
@@ -129,7 +131,9 @@ class DirectoryResource:
             reason = "it does not exist" if mounted else "it is made if it is missing once its file system is mounted"
             return [Step(KIND, "create", want.object, reason, argv, timeout=TIMEOUT)]
         if not stat.S_ISDIR(seen.mode):
-            raise Refused(f"make {want.object}", "something else is there", "Look at it, and move it away if it may go.")
+            raise Refused(
+                f"make {want.object}", "something else is there", "Look at it, and move it away if it may go."
+            )
         steps = []
         if (seen.uid, seen.gid) != self._ids(want):
             reason = f"owner {seen.uid}:{seen.gid} is to be {owner}"
@@ -148,7 +152,9 @@ class DirectoryResource:
                 found.append(int(name) if name.isdigit() else look(name))
             except KeyError:
                 raise Refused(
-                    f"make {want.object}", f"there is no {noun} {name} on this node", "Add it here, or write its number."
+                    f"make {want.object}",
+                    f"there is no {noun} {name} on this node",
+                    "Add it here, or write its number.",
                 ) from None
         return found[0], found[1]
 
@@ -167,7 +173,9 @@ class DirectoryResource:
             self._refuse_outside(want, found)
 
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
-        remedy = "If root is squashed for this client, make the directory on one where it is not." if "ermi" in err else ""
+        remedy = (
+            "If root is squashed for this client, make the directory on one where it is not." if "ermi" in err else ""
+        )
         return ToolError(f"{step.action} {step.object}", step.argv, rc, out, err, remedy=remedy)
 
 

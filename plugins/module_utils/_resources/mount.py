@@ -33,7 +33,9 @@ def read_text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
-        raise Refused(f"read {path}", f"it is not UTF-8 at byte {error.start}", "Correct the file; nothing was changed.") from None
+        raise Refused(
+            f"read {path}", f"it is not UTF-8 at byte {error.start}", "Correct the file; nothing was changed."
+        ) from None
 
 
 def read_table(path: str) -> str:
@@ -118,12 +120,20 @@ class MountResource:
 
     def _check_device(self, want: MountWant, doing: str) -> None:
         if want.device.startswith("/") and not self.local.exists(want.device):
-            raise Refused(doing, f"there is no device {want.device} on this node", "Check the cabling, the multipath and the description.")
+            raise Refused(
+                doing,
+                f"there is no device {want.device} on this node",
+                "Check the cabling, the multipath and the description.",
+            )
 
     def _check_unused(self, want: MountWant, doing: str) -> None:
         held = self._held(want.path)
         if held:
-            raise Refused(doing, f"it is in use: {held}", "End that use first; nothing was changed, and nothing is unmounted by force here.")
+            raise Refused(
+                doing,
+                f"it is in use: {held}",
+                "End that use first; nothing was changed, and nothing is unmounted by force here.",
+            )
 
     def _held(self, path: str) -> str:
         """Who holds a mount, as text; empty when nobody is seen to."""
@@ -142,7 +152,9 @@ class MountResource:
             want = self._by_object[step.object]
             held = self._held(want.path)
             remedy = (
-                f"It is held by: {held}. End that use first." if held else "No process is seen to hold it: look for an NFS or Samba "
+                f"It is held by: {held}. End that use first."
+                if held
+                else "No process is seen to hold it: look for an NFS or Samba "
                 "export of it, a loop device, swap space or a container that uses it."
             )
             return ToolError(wanted, step.argv, rc, out, err, code=errno.EBUSY, remedy=remedy)

@@ -86,14 +86,20 @@ def checked(value: Any, kind: str, path: str) -> tuple[str, ...]:
     for number, option in enumerate(value or ()):
         where = f"{path}[{number}]"
         if not isinstance(option, str) or not _OPTION.match(option):
-            raise BadValue(where, f"{option!r} is not one mount option", "Write one option per entry, without blanks and commas.")
+            raise BadValue(
+                where, f"{option!r} is not one mount option", "Write one option per entry, without blanks and commas."
+            )
         name = option.partition("=")[0]
         if name in _MANAGED:
             raise BadValue(where, f"{option} is decided by another option", f"Say {_MANAGED[name]}.")
         if name in _UNFIT:
-            raise BadValue(where, f"{option} is {_UNFIT[name]}" if " " in _UNFIT[name] else _UNFIT[name], "Leave it out here.")
+            raise BadValue(
+                where, f"{option} is {_UNFIT[name]}" if " " in _UNFIT[name] else _UNFIT[name], "Leave it out here."
+            )
         group = _GROUP.get(option)
-        other = next((member for member in group.members if member in found and member != option), None) if group else None
+        other = (
+            next((member for member in group.members if member in found and member != option), None) if group else None
+        )
         if other is not None:
             raise BadValue(where, f"{option} contradicts {other}", "Keep one of them.")
         if option != "defaults" and option not in _IMPLIED:

@@ -73,7 +73,9 @@ def plan(have: MountHave, wants: Sequence[MountWant], also: Sequence[MountWant] 
         elif want.state in ("unmounted", "absent"):
             _to_unmounted(have, want, parts)
     persist = _persist(have, wants, [*wants, *also])
-    down = [step for _want, steps in sorted(parts.unmount, key=lambda part: part[0].rank, reverse=True) for step in steps]
+    down = [
+        step for _want, steps in sorted(parts.unmount, key=lambda part: part[0].rank, reverse=True) for step in steps
+    ]
     up = [step for _want, steps in sorted(parts.mount, key=lambda part: part[0].rank) for step in steps]
     return Plan((*down, *persist, *up), tuple(parts.drift))
 
@@ -97,7 +99,10 @@ def _to_mounted(have: MountHave, want: MountWant, parts: _Steps) -> None:
     found = mount_options.differences(want.options, live.options)
     asked = [one for one in found if one.group.negotiated]
     parts.drift += [
-        Drift(KIND, want.object, one.found, one.wanted, "The servers decide this when the mount is made: allow it there.") for one in asked
+        Drift(
+            KIND, want.object, one.found, one.wanted, "The servers decide this when the mount is made: allow it there."
+        )
+        for one in asked
     ]
     changed = [one for one in found if not one.group.negotiated]
     if changed:
@@ -115,7 +120,11 @@ def _identity(have: MountHave, want: MountWant, live: MountEntry) -> tuple[str, 
             raise Refused(doing, other, remedy)
         served = live.option("svname")
         if served is not None and served != want.label:
-            raise Refused(doing, f"{live.source} at {want.path} serves {served}", "Correct the device or the label in the description.")
+            raise Refused(
+                doing,
+                f"{live.source} at {want.path} serves {served}",
+                "Correct the device or the label in the description.",
+            )
         return None
     client = live.client
     if client is None or (client.fsname, client.subdir) != (want.fsname, want.subdir):
@@ -148,7 +157,9 @@ def _remount(
         if not {"ro", "rw"} & set(options):
             options = ("remount", "rw", *options[1:])
         argv = mounts.mount_argv(live.source, want.path, options)
-        parts.mount.append((want, [Step(KIND, "remount", want.object, reason, argv, disruptive=True, timeout=want.timeout)]))
+        parts.mount.append(
+            (want, [Step(KIND, "remount", want.object, reason, argv, disruptive=True, timeout=want.timeout)])
+        )
         return
     parts.unmount.append((want, [_umount(want, reason)]))
     parts.mount.append((want, _mount_steps(have, want, reason)))
@@ -205,12 +216,28 @@ def _mount_steps(have: MountHave, want: MountWant, reason: str) -> list[Step]:
     mount = Step(KIND, "mount", want.object, reason, argv, timeout=want.timeout)
     if want.path not in have.missing:
         return [mount]
-    return [Step(KIND, "create", want.object, "the mount point does not exist", ("mkdir", "-p", "--", want.path), timeout=30.0), mount]
+    return [
+        Step(
+            KIND,
+            "create",
+            want.object,
+            "the mount point does not exist",
+            ("mkdir", "-p", "--", want.path),
+            timeout=30.0,
+        ),
+        mount,
+    ]
 
 
 def _umount(want: MountWant, reason: str) -> Step:
     return Step(
-        KIND, "unmount", want.object, reason, mounts.umount_argv(want.path), disruptive=True, timeout=max(UMOUNT_TIMEOUT, want.timeout)
+        KIND,
+        "unmount",
+        want.object,
+        reason,
+        mounts.umount_argv(want.path),
+        disruptive=True,
+        timeout=max(UMOUNT_TIMEOUT, want.timeout),
     )
 
 

@@ -113,7 +113,9 @@ class MountWant:
         return want
 
     def _check_target(self, path: str) -> None:
-        if not self.device or not (self.device.startswith("/dev/") or re.match(r"[A-Za-z][\w.:-]*(/[\w.:-]+)+\Z", self.device)):
+        if not self.device or not (
+            self.device.startswith("/dev/") or re.match(r"[A-Za-z][\w.:-]*(/[\w.:-]+)+\Z", self.device)
+        ):
             raise BadValue(
                 f"{path}.device",
                 f"{self.device!r} is neither a device path nor a ZFS dataset",
@@ -132,7 +134,9 @@ class MountWant:
     def _check_client(self, path: str) -> None:
         if not FSNAME.match(self.fsname):
             raise BadValue(
-                f"{path}.fsname", f"{self.fsname!r} is not the name of a file system", "It has 1 to 8 characters of A-Z a-z 0-9 _ and -."
+                f"{path}.fsname",
+                f"{self.fsname!r} is not the name of a file system",
+                "It has 1 to 8 characters of A-Z a-z 0-9 _ and -.",
             )
         if not self.mgs_nids:
             raise BadValue(f"{path}.mgs_nids", "a client must know where the MGS is", "List the NIDs of each MGS node.")
@@ -152,7 +156,11 @@ def wants_from_options(mounts: Sequence[Mapping[str, Any]], path: str = "mounts"
         for number, want in enumerate(wants):
             value = getattr(want, field)
             if value and value in seen:
-                raise BadValue(f"{path}[{number}].{field}", f"{value} is that of {path}[{seen[value]}], too", "Each mount has its own.")
+                raise BadValue(
+                    f"{path}[{number}].{field}",
+                    f"{value} is that of {path}[{seen[value]}], too",
+                    "Each mount has its own.",
+                )
             seen[value] = number
     return wants
 
@@ -174,8 +182,14 @@ def _boolean(options: Mapping[str, Any], name: str, default: bool, path: str) ->
 
 def _mount_point(value: Any, path: str) -> str:
     text = str(value or "")
-    if not text.startswith("/") or posixpath.normpath(text) != (text.rstrip("/") or "/") or re.search(r"[\x00-\x1f\x7f]", text):
-        raise BadValue(path, f"{text!r} is not a plain absolute path", "Give a path such as /mnt/fs1, without . or .. in it.")
+    if (
+        not text.startswith("/")
+        or posixpath.normpath(text) != (text.rstrip("/") or "/")
+        or re.search(r"[\x00-\x1f\x7f]", text)
+    ):
+        raise BadValue(
+            path, f"{text!r} is not a plain absolute path", "Give a path such as /mnt/fs1, without . or .. in it."
+        )
     text = text.rstrip("/")
     if not text:
         raise BadValue(path, "nothing can be mounted over the root folder", "Give a path such as /mnt/fs1.")
@@ -188,7 +202,11 @@ def _subdir(value: Any, path: str) -> str:
         return ""
     text = text if text.startswith("/") else f"/{text}"
     if posixpath.normpath(text) != text or re.search(r"[\x00-\x1f\x7f]", text):
-        raise BadValue(path, f"{value!r} is not a folder of the file system", "Give a path such as /projects, without . or .. in it.")
+        raise BadValue(
+            path,
+            f"{value!r} is not a folder of the file system",
+            "Give a path such as /projects, without . or .. in it.",
+        )
     return text
 
 

@@ -85,7 +85,11 @@ class ParamResource(Resource[Have]):
 
     @classmethod
     def from_options(
-        cls, params: Sequence[Mapping[str, Any]], purge: Sequence[str] = (), provisional: bool = False, path: str = "params"
+        cls,
+        params: Sequence[Mapping[str, Any]],
+        purge: Sequence[str] = (),
+        provisional: bool = False,
+        path: str = "params",
     ) -> ParamResource:
         """From the options ``params`` and ``purge_params``; BadValue names the entry that is unusable."""
         return cls(wants_from_options(params, path), checked_prefixes(purge), provisional)
@@ -107,12 +111,20 @@ class ParamResource(Resource[Have]):
         release, served = values.pop("version", ""), values.pop(_ON_MGS, None)
         why = llog.failures(result.err).get("params", _ABSENT)
         if served is not None and why != _ABSENT:
-            raise ToolError("read the parameters stored on this MGS", ("lctl", "llog_print", "params"), result.rc, "", result.err)
+            raise ToolError(
+                "read the parameters stored on this MGS", ("lctl", "llog_print", "params"), result.rc, "", result.err
+            )
         records = llog.parse_mixed(result.out)
         return Have(
-            values, answer.unreadable, served is not None, tuple(lctl_params.filesystems(served or "")),
-            llog.stored_params(records), tuple(record for record in records if record.event == "conf_param"),
-            files, mount_params.is_supported(result.out + result.err), release,
+            values,
+            answer.unreadable,
+            served is not None,
+            tuple(lctl_params.filesystems(served or "")),
+            llog.stored_params(records),
+            tuple(record for record in records if record.event == "conf_param"),
+            files,
+            mount_params.is_supported(result.out + result.err),
+            release,
         )
 
     def _reads(self) -> list[tuple[str, ...]]:
@@ -152,8 +164,11 @@ class ParamResource(Resource[Have]):
         stored = self._of("persistent")
         if (stored or self.purge) and not have.mgs and not self.provisional:
             names = ", ".join(want.name for want in stored[:5]) or ", ".join(self.purge)
-            raise Refused(f"store persistent parameters ({names})", "this node runs no MGS, and set_param -P must be run on the MGS",
-                          "Run this on the node where the MGT is mounted now, or use scope local or mount here.")
+            raise Refused(
+                f"store persistent parameters ({names})",
+                "this node runs no MGS, and set_param -P must be run on the MGS",
+                "Run this on the node where the MGT is mounted now, or use scope local or mount here.",
+            )
         if self._of("mount") and not have.at_mount:
             raise NeedsRelease("Parameters that are set at mount (scope mount)", "2.17", have.release)
         for want in self.wants:
@@ -170,8 +185,11 @@ class ParamResource(Resource[Have]):
             return
         near = nearest(want.name, tuple(have.live))
         hint = f"Near it: {', '.join(near)}. " if near else ""
-        raise BadValue(f"{want.path}.name", f"no parameter {want.name} is known, neither on this node nor to this collection",
-                       f"{hint}If it is right, say allow_unknown: true.")
+        raise BadValue(
+            f"{want.path}.name",
+            f"no parameter {want.name} is known, neither on this node nor to this collection",
+            f"{hint}If it is right, say allow_unknown: true.",
+        )
 
     def _live_changes(self, have: Have) -> tuple[list[Change], list[Drift]]:
         wants = self._on_live()
@@ -186,7 +204,9 @@ class ParamResource(Resource[Have]):
                 touched.update(name for name in have.live if want.covers(name))
                 reason = _found(want, wrong, mine, have) if wrong else "a wider pattern before it is set"
                 order = _order(want, [have.live[name] for name in wrong])
-                changes.append((order, Change("set", want.name, f"{reason}, wanted {want.value}", ("set_param", want.setting))))
+                changes.append(
+                    (order, Change("set", want.name, f"{reason}, wanted {want.value}", ("set_param", want.setting)))
+                )
             elif not mine and want.scope == "local" and not any(want.covers(name) for name in owner):
                 drift += self._not_here(want, have, changes)
         changes.sort(key=lambda pair: pair[0])
@@ -195,16 +215,31 @@ class ParamResource(Resource[Have]):
     def _not_here(self, want: ParamWant, have: Have, changes: list[tuple[int, Change]]) -> list[Drift]:
         """A local want that nothing here matches."""
         if any(want.covers(name) for name in have.unreadable):
-            raise BadValue(f"{want.path}.name", f"{want.name} can be written but not read, so nobody can say whether it is set",
-                           "Run the command where it belongs, in a play of its own.")
+            raise BadValue(
+                f"{want.path}.name",
+                f"{want.name} can be written but not read, so nobody can say whether it is set",
+                "Run the command where it belongs, in a play of its own.",
+            )
         if self.provisional:
-            changes.append((1, Change("set", want.name, f"not there yet, wanted {want.value}", ("set_param", want.setting))))
+            changes.append(
+                (1, Change("set", want.name, f"not there yet, wanted {want.value}", ("set_param", want.setting)))
+            )
             return []
         if not is_pattern(want.name):
-            raise Refused(f"set {want.name} on this node", "the node has no such parameter now",
-                          "Is what it belongs to (a target, a client mount, a module) running here?")
-        return [Drift(self.kind, want.name, "nothing on this node matches", want.value,
-                      "It is set by a run while a target or client mount is there that it speaks of.")]
+            raise Refused(
+                f"set {want.name} on this node",
+                "the node has no such parameter now",
+                "Is what it belongs to (a target, a client mount, a module) running here?",
+            )
+        return [
+            Drift(
+                self.kind,
+                want.name,
+                "nothing on this node matches",
+                want.value,
+                "It is set by a run while a target or client mount is there that it speaks of.",
+            )
+        ]
 
     def _stored_changes(self, have: Have) -> tuple[list[Change], list[Drift]]:
         deletes: list[Change] = []
@@ -243,15 +278,25 @@ class ParamResource(Resource[Have]):
         for record in have.conf:
             old = record.fields.get("parameter", "")
             section, _dot, tunable = old.partition(".")
-            same_tunable = want.name == tunable if section == "sys" else (
-                want.name.startswith(f"{section}.") and want.name.rpartition(".")[2] == tunable)
+            same_tunable = (
+                want.name == tunable
+                if section == "sys"
+                else (want.name.startswith(f"{section}.") and want.name.rpartition(".")[2] == tunable)
+            )
             if not same_tunable or want.is_met_by(record.fields.get("value", "")):
                 continue
             target = record.fields.get("device", want.fsname).partition("-client")[0].partition("-clilov")[0]
             for suffix in ("-osc", "-mdc"):
                 target = target.partition(suffix)[0]
-            found.append(Drift(self.kind, want.name, f"conf_param {target}.{old}={record.fields.get('value', '')}", want.value,
-                               f"Delete the old setting on the MGS: lctl conf_param -d {target}.{old}"))
+            found.append(
+                Drift(
+                    self.kind,
+                    want.name,
+                    f"conf_param {target}.{old}={record.fields.get('value', '')}",
+                    want.value,
+                    f"Delete the old setting on the MGS: lctl conf_param -d {target}.{old}",
+                )
+            )
         return found
 
     # Steps
@@ -277,8 +322,15 @@ class ParamResource(Resource[Have]):
             content, changes = mount_params.changed(have.files.get(path, ""), wants)
             write = FileWrite(path, content)
             for place, (want, reason) in enumerate(changes):
-                steps.append(Step(self.kind, "delete" if want.state == "absent" else "store", f"{want.name} in {path}", reason,
-                                  write=write if place == 0 else None))
+                steps.append(
+                    Step(
+                        self.kind,
+                        "delete" if want.state == "absent" else "store",
+                        f"{want.name} in {path}",
+                        reason,
+                        write=write if place == 0 else None,
+                    )
+                )
         return steps
 
     def check_step(self, step: Step, run: Runner) -> None:
@@ -292,7 +344,11 @@ class ParamResource(Resource[Have]):
         if "must be run on the MGS" in err:
             remedy = "Persistent parameters are stored on the node where the MGT is mounted."
         elif step.action == "set":
-            remedy = "Nothing of it was stored. " if any(w.scope == "persistent" and w.name in failed for w in self.wants) else ""
+            remedy = (
+                "Nothing of it was stored. "
+                if any(w.scope == "persistent" and w.name in failed for w in self.wants)
+                else ""
+            )
             if any(is_pattern(name) for name in failed) and instances:
                 remedy += "Other instances of the pattern may have taken the value: run again with a good one. "
         return ToolError(wanted, step.argv, rc, "", err, code=rc, remedy=remedy.strip())
@@ -312,8 +368,11 @@ class ParamResource(Resource[Have]):
                 item["stored"] = stored.get(want.name)
             shown.append(item)
         purged = {n: v for n, v in stored.items() if any(n.startswith(prefix.rstrip("*")) for prefix in self.purge)}
-        return {"parameters": shown, "undeclared": {n: v for n, v in purged.items() if not any(w.name == n for w in self.wants)},
-                "notes": self.notes(have)}
+        return {
+            "parameters": shown,
+            "undeclared": {n: v for n, v in purged.items() if not any(w.name == n for w in self.wants)},
+            "notes": self.notes(have),
+        }
 
     def notes(self, have: Have) -> list[str]:
         """What is legal and still rarely meant."""
@@ -321,12 +380,20 @@ class ParamResource(Resource[Have]):
         for want in self._of("persistent"):
             if want.state == "absent":
                 continue
-            if "*" in want.name and len(have.filesystems) > 1 and not any(name in want.name for name in have.filesystems):
-                texts.append(f"{want.name} names no file system and this MGS serves {', '.join(have.filesystems)}: it is applied to all "
-                             f"of them. Write the name of one, such as {want.name.replace('*', have.filesystems[0] + '-*', 1)}.")
+            if (
+                "*" in want.name
+                and len(have.filesystems) > 1
+                and not any(name in want.name for name in have.filesystems)
+            ):
+                texts.append(
+                    f"{want.name} names no file system and this MGS serves {', '.join(have.filesystems)}: it is applied to all "
+                    f"of them. Write the name of one, such as {want.name.replace('*', have.filesystems[0] + '-*', 1)}."
+                )
             if want.name.endswith(".lru_size"):
-                texts.append(f"{want.name} cannot be kept reliably with set_param -P: use scope mount (Lustre 2.17), "
-                             "or scope local after each mount.")
+                texts.append(
+                    f"{want.name} cannot be kept reliably with set_param -P: use scope mount (Lustre 2.17), "
+                    "or scope local after each mount."
+                )
         return texts
 
 
@@ -356,12 +423,21 @@ def _read_back(changes: Sequence[Change]) -> list[tuple[str, ...]]:
 
 
 def _store(want: ParamWant, found: str) -> Change:
-    return Change("store", want.name, f"{found}, wanted {want.value} (reaches the nodes some seconds later)", ("set_param", "-P", want.setting))
+    return Change(
+        "store",
+        want.name,
+        f"{found}, wanted {want.value} (reaches the nodes some seconds later)",
+        ("set_param", "-P", want.setting),
+    )
 
 
 def _delete(literal: str, record: llog.Record, why: str) -> Change:
-    return Change("delete", literal, f"stored as {record.fields['value']}, {why}; live values stay until they are set or mounted anew",
-                  ("set_param", "-P", "-d", literal))
+    return Change(
+        "delete",
+        literal,
+        f"stored as {record.fields['value']}, {why}; live values stay until they are set or mounted anew",
+        ("set_param", "-P", "-d", literal),
+    )
 
 
 def _found(want: ParamWant, wrong: Sequence[str], mine: Sequence[str], have: Have) -> str:

@@ -50,12 +50,18 @@ class ServiceWant:
         if "." not in name and name:
             name += ".service"
         if not _UNIT.match(name):
-            raise BadValue(f"{path}.name", f"{name!r} is not the name of a systemd unit", "Give a name such as lnet.service.")
+            raise BadValue(
+                f"{path}.name", f"{name!r} is not the name of a systemd unit", "Give a name such as lnet.service."
+            )
         values = {}
         for field in ("enabled", "started"):
             value = options.get(field, True)
             if value not in (True, False, None):
-                raise BadValue(f"{path}.{field}", f"{value!r} is neither true nor false", "Say true, false, or null to leave it alone.")
+                raise BadValue(
+                    f"{path}.{field}",
+                    f"{value!r} is neither true nor false",
+                    "Say true, false, or null to leave it alone.",
+                )
             values[field] = value
         want = cls(name, **values)
         if want.name == LNET and want.started is False:
@@ -118,7 +124,16 @@ class ServiceResource:
         steps = []
         if want.enabled is not None and want.enabled != unit.enabled:
             verb = "enable" if want.enabled else "disable"
-            steps.append(Step(KIND, verb, want.name, f"it is {unit.file_state or 'unknown'}", ("systemctl", verb, "--", want.name), timeout=60.0))
+            steps.append(
+                Step(
+                    KIND,
+                    verb,
+                    want.name,
+                    f"it is {unit.file_state or 'unknown'}",
+                    ("systemctl", verb, "--", want.name),
+                    timeout=60.0,
+                )
+            )
         if want.started is not None and want.started != unit.started:
             verb = "start" if want.started else "stop"
             steps.append(
@@ -137,7 +152,13 @@ class ServiceResource:
     def public(self, have: ServiceHave) -> Mapping[str, Any]:
         return {
             "services": [
-                {"name": name, "exists": unit.exists, "enabled": unit.enabled, "started": unit.started, "active": unit.active}
+                {
+                    "name": name,
+                    "exists": unit.exists,
+                    "enabled": unit.enabled,
+                    "started": unit.started,
+                    "active": unit.active,
+                }
                 for name, unit in have.units.items()
             ]
         }
@@ -146,7 +167,9 @@ class ServiceResource:
         """Nothing changes in between that would matter: systemd itself orders what runs at the same time."""
 
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
-        remedy = f"See `systemctl status {step.object}` and `journalctl -u {step.object}`." if step.action == "start" else ""
+        remedy = (
+            f"See `systemctl status {step.object}` and `journalctl -u {step.object}`." if step.action == "start" else ""
+        )
         return ToolError(f"{step.action} {step.object}", step.argv, rc, out, err, remedy=remedy)
 
     def timed_out(self, step: Step) -> str:

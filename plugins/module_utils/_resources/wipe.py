@@ -30,7 +30,19 @@ KIND = "wipe"
 TIMEOUT = 300.0
 #: What a target of ldiskfs may show of itself; any other tag is another owner's.
 _OWN_TAGS = frozenset(
-    {"DEVNAME", "LABEL", "UUID", "VERSION", "FSBLOCKSIZE", "FSLASTBLOCK", "FSSIZE", "BLOCK_SIZE", "TYPE", "USAGE", "EXT_JOURNAL"}
+    {
+        "DEVNAME",
+        "LABEL",
+        "UUID",
+        "VERSION",
+        "FSBLOCKSIZE",
+        "FSLASTBLOCK",
+        "FSSIZE",
+        "BLOCK_SIZE",
+        "TYPE",
+        "USAGE",
+        "EXT_JOURNAL",
+    }
 )
 _BY_HAND = "Find out what it is; if it may go, wipe it by hand (wipefs -a, and zeros over its first and last MiB)."
 ZERO_TAIL, ZERO_HEAD, SIGNATURES = "zero end", "zero start", "wipe signatures"
@@ -75,7 +87,9 @@ class WipeResource:
     ) -> WipeResource:
         declared = {
             want.device: want
-            for want in (TargetWant.from_options(options, f"targets[{number}]") for number, options in enumerate(targets))
+            for want in (
+                TargetWant.from_options(options, f"targets[{number}]") for number, options in enumerate(targets)
+            )
         }
         wants = []
         for number, device in enumerate(devices):
@@ -103,7 +117,9 @@ class WipeResource:
         for want in wants:
             answers = evidence[want.device]
             if "path" in answers.failures:
-                raise Refused(f"wipe {want.object}", f"the device cannot be looked at ({answers.failures['path']})", blank.FREE)
+                raise Refused(
+                    f"wipe {want.object}", f"the device cannot be looked at ({answers.failures['path']})", blank.FREE
+                )
             found[want.device] = Found(tunefs_lustre.read(run, want.device), answers)
         return WipeHave(found)
 
@@ -138,7 +154,9 @@ class WipeResource:
         before, now = self._planned.found[want.device], self._read(run, [want]).found[want.device]
         if before.evidence.answers["path"] != now.evidence.answers["path"]:
             what = "the path leads to another device than it did when planned"
-            raise Refused(f"wipe {want.object}", what, "Something renames devices on this node right now; find out what.")
+            raise Refused(
+                f"wipe {want.object}", what, "Something renames devices on this node right now; find out what."
+            )
         _require_unused(want, now.evidence)
         if step.action == SIGNATURES:
             if not now.wiped:
@@ -233,7 +251,10 @@ def _steps(want: TargetWant, found: Found) -> list[Step]:
         ZERO_HEAD: zero,
         SIGNATURES: ("wipefs", "--all", want.device),
     }
-    return [Step(KIND, action, want.object, reason, argv, destructive=True, timeout=TIMEOUT) for action, argv in commands.items()]
+    return [
+        Step(KIND, action, want.object, reason, argv, destructive=True, timeout=TIMEOUT)
+        for action, argv in commands.items()
+    ]
 
 
 def _public(want: TargetWant, found: Found) -> dict[str, Any]:

@@ -25,8 +25,13 @@ from ..sim_error import SimError
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME, MS_STRICTATIME = 1, 2, 4, 8, 1024, 1 << 21, 1 << 24
 FLAGS = {
-    "ro": MS_RDONLY, "nosuid": MS_NOSUID, "nodev": MS_NODEV, "noexec": MS_NOEXEC, "noatime": MS_NOATIME,
-    "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME,
+    "ro": MS_RDONLY,
+    "nosuid": MS_NOSUID,
+    "nodev": MS_NODEV,
+    "noexec": MS_NOEXEC,
+    "noatime": MS_NOATIME,
+    "relatime": MS_RELATIME,
+    "strictatime": MS_STRICTATIME,
 }
 
 _IN = struct.Struct("<IIQQIIIHH")
@@ -51,7 +56,7 @@ class Request(NamedTuple):
 
     def name(self, at: int = 0) -> bytes:
         """A NUL-terminated name in the body."""
-        return self.body[at:self.body.index(b"\0", at)]
+        return self.body[at : self.body.index(b"\0", at)]
 
 
 class _Inode:
@@ -69,8 +74,15 @@ class FuseMount:
     """One mount. ``folder`` None = an empty root folder (what a server target shows)."""
 
     def __init__(
-        self, source: str, path: str, folder: str | None, *, subtype: str = "lustre", options: tuple[str, ...] = (),
-        capacity: Callable[[], dict[str, int]] | None = None, ended: Callable[[FuseMount], None] | None = None,
+        self,
+        source: str,
+        path: str,
+        folder: str | None,
+        *,
+        subtype: str = "lustre",
+        options: tuple[str, ...] = (),
+        capacity: Callable[[], dict[str, int]] | None = None,
+        ended: Callable[[FuseMount], None] | None = None,
     ) -> None:
         self.source, self.path, self.folder = source, path, folder
         self._capacity = capacity
@@ -130,7 +142,7 @@ class FuseMount:
             self._answer(unique, errno.ENOSYS, b"")
             return
         try:
-            answer = operation(self, Request(node, uid, gid, raw[_IN.size:]))
+            answer = operation(self, Request(node, uid, gid, raw[_IN.size :]))
         except OSError as error:
             self._answer(unique, error.errno or errno.EIO, b"")
         except (KeyError, ValueError, struct.error):
@@ -198,8 +210,21 @@ class FuseMount:
 
     def _init(self, request: Request) -> bytes:
         _major, minor, readahead, flags = struct.unpack_from("<4I", request.body)
-        return struct.pack("<4IHHIIHHI7I", 7, min(minor, _MINOR), readahead, flags & _WANTED, 16, 12, _MAX_WRITE, 1,
-                           _MAX_WRITE // 4096, 0, 0, *([0] * 7))
+        return struct.pack(
+            "<4IHHIIHHI7I",
+            7,
+            min(minor, _MINOR),
+            readahead,
+            flags & _WANTED,
+            16,
+            12,
+            _MAX_WRITE,
+            1,
+            _MAX_WRITE // 4096,
+            0,
+            0,
+            *([0] * 7),
+        )
 
     def _lookup(self, request: Request) -> bytes:
         if self.folder is None:
@@ -223,7 +248,8 @@ class FuseMount:
 
     def _setattr(self, request: Request) -> bytes:
         valid, _, handle, size, _, atime, mtime, _, atime_ns, mtime_ns, _, mode, _, uid, gid, _ = _SETATTR.unpack_from(
-            request.body)
+            request.body
+        )
         path = self._inode(request.node).path
         if valid & (2 | 4):
             os.chown(path, uid if valid & 2 else -1, gid if valid & 4 else -1)
@@ -330,7 +356,7 @@ class FuseMount:
 
     def _write(self, request: Request) -> bytes:
         handle, offset, size = struct.unpack_from("<QQI", request.body)
-        return struct.pack("<II", os.pwrite(self._handles[handle], memoryview(request.body)[40:40 + size], offset), 0)
+        return struct.pack("<II", os.pwrite(self._handles[handle], memoryview(request.body)[40 : 40 + size], offset), 0)
 
     def _statfs(self, _request: Request) -> bytes:
         size = self._capacity() if self._capacity else {}
@@ -355,7 +381,7 @@ class FuseMount:
         size, flags = struct.unpack_from("<II", request.body)
         name = request.name(8)
         start = 8 + len(name) + 1
-        os.setxattr(self._inode(request.node).path, name, request.body[start:start + size], flags)
+        os.setxattr(self._inode(request.node).path, name, request.body[start : start + size], flags)
         return b""
 
     def _getxattr(self, request: Request) -> bytes:
@@ -393,21 +419,56 @@ class FuseMount:
 
 
 _OPERATIONS: dict[int, Callable[[FuseMount, Request], bytes | None]] = {
-    1: FuseMount._lookup, 2: FuseMount._forget_one, 3: FuseMount._getattr, 4: FuseMount._setattr,
-    5: FuseMount._readlink, 6: FuseMount._symlink, 8: FuseMount._mknod, 9: FuseMount._mkdir, 10: FuseMount._unlink,
-    11: FuseMount._rmdir, 12: FuseMount._rename, 13: FuseMount._link, 14: FuseMount._open, 15: FuseMount._read,
-    16: FuseMount._write, 17: FuseMount._statfs, 18: FuseMount._release, 20: FuseMount._fsync,
-    21: FuseMount._setxattr, 22: FuseMount._getxattr, 23: FuseMount._listxattr, 24: FuseMount._removexattr,
-    25: FuseMount._flush, 26: FuseMount._init, 27: FuseMount._opendir, 28: FuseMount._readdir,
-    29: FuseMount._release, 35: FuseMount._create, 42: FuseMount._forget_many, 45: FuseMount._rename2,
+    1: FuseMount._lookup,
+    2: FuseMount._forget_one,
+    3: FuseMount._getattr,
+    4: FuseMount._setattr,
+    5: FuseMount._readlink,
+    6: FuseMount._symlink,
+    8: FuseMount._mknod,
+    9: FuseMount._mkdir,
+    10: FuseMount._unlink,
+    11: FuseMount._rmdir,
+    12: FuseMount._rename,
+    13: FuseMount._link,
+    14: FuseMount._open,
+    15: FuseMount._read,
+    16: FuseMount._write,
+    17: FuseMount._statfs,
+    18: FuseMount._release,
+    20: FuseMount._fsync,
+    21: FuseMount._setxattr,
+    22: FuseMount._getxattr,
+    23: FuseMount._listxattr,
+    24: FuseMount._removexattr,
+    25: FuseMount._flush,
+    26: FuseMount._init,
+    27: FuseMount._opendir,
+    28: FuseMount._readdir,
+    29: FuseMount._release,
+    35: FuseMount._create,
+    42: FuseMount._forget_many,
+    45: FuseMount._rename2,
 }
 
 
 def _attributes(info: os.stat_result) -> bytes:
     seconds = [ns // 10**9 for ns in (info.st_atime_ns, info.st_mtime_ns, info.st_ctime_ns)]
     rest = [ns % 10**9 for ns in (info.st_atime_ns, info.st_mtime_ns, info.st_ctime_ns)]
-    return _ATTR.pack(info.st_ino, info.st_size, info.st_blocks, *seconds, *rest, info.st_mode, info.st_nlink,
-                      info.st_uid, info.st_gid, info.st_rdev & 0xFFFFFFFF, 4096, 0)
+    return _ATTR.pack(
+        info.st_ino,
+        info.st_size,
+        info.st_blocks,
+        *seconds,
+        *rest,
+        info.st_mode,
+        info.st_nlink,
+        info.st_uid,
+        info.st_gid,
+        info.st_rdev & 0xFFFFFFFF,
+        4096,
+        0,
+    )
 
 
 def _type(entry: os.DirEntry[str]) -> int:

@@ -54,9 +54,16 @@ class Lnet(Subsystem):
 
     def ops(self) -> Mapping[str, Operation]:
         own: dict[str, Operation] = {
-            "configure": self.configure, "unconfigure": self.unconfigure, "nids": self.list_nids,
-            "net_add": self.net_add, "net_del": self.net_del, "net_show": self.net_show, "net_set": self.net_set,
-            "mr_setup": self.mr_setup, "module_options": self.module_options, "resolve": self.resolve_interfaces,
+            "configure": self.configure,
+            "unconfigure": self.unconfigure,
+            "nids": self.list_nids,
+            "net_add": self.net_add,
+            "net_del": self.net_del,
+            "net_show": self.net_show,
+            "net_set": self.net_set,
+            "mr_setup": self.mr_setup,
+            "module_options": self.module_options,
+            "resolve": self.resolve_interfaces,
         }
         for part in (self.settings, self.routes, self.peers, self.udsp, self.messages):
             own.update(part.ops())
@@ -168,8 +175,12 @@ class Lnet(Subsystem):
     # -- networks ----------------------------------------------------------------------------------------------
 
     def net_add(
-        self, net: str, interfaces: Sequence[str] = (), nids: Sequence[str] = (),
-        tunables: Mapping[str, Any] | None = None, lnd_tunables: Mapping[str, Any] | None = None,
+        self,
+        net: str,
+        interfaces: Sequence[str] = (),
+        nids: Sequence[str] = (),
+        tunables: Mapping[str, Any] | None = None,
+        lnd_tunables: Mapping[str, Any] | None = None,
         cpts: str | None = None,
     ) -> None:
         """Bring up NIs one after the other; what came before a failing one stays, as in the kernel."""
@@ -214,8 +225,12 @@ class Lnet(Subsystem):
             raise SimError(errno.EEXIST, "cannot add LNet NI")
         module = self.module_options().get("ksocklnd", {})
         ni = Ni(
-            nid, net, interface.name, str(interface.address),
-            chosen(DEFAULT_TUNABLES, module, tunables), chosen(DEFAULT_LND_TUNABLES, module, lnd),
+            nid,
+            net,
+            interface.name,
+            str(interface.address),
+            chosen(DEFAULT_TUNABLES, module, tunables),
+            chosen(DEFAULT_LND_TUNABLES, module, lnd),
             expand_numbers(cpts.strip("[]")) if cpts else None,
         )
         self.nets.setdefault(net, []).append(ni)
@@ -265,15 +280,23 @@ class Lnet(Subsystem):
                 self.peers.net_gone(ni.net)
 
     def net_set(
-        self, nid: str | None = None, net: str | None = None, all: bool = False,
-        health: int | None = None, conns_per_peer: int | None = None, lnd_timeout: int | None = None,
+        self,
+        nid: str | None = None,
+        net: str | None = None,
+        all: bool = False,
+        health: int | None = None,
+        conns_per_peer: int | None = None,
+        lnd_timeout: int | None = None,
     ) -> None:
         """Change a running NI: health value, connections per peer; with ``net`` the LND's time-out."""
         with self.lock:
             self.require(errno.ENETDOWN, "Network is down")
             chosen_nis = [
-                ni for nis in self.nets.values() for ni in nis
-                if ni.interface and (all or ni.nid == canonical_nid(nid or "") or (net and ni.net == canonical_net(net)))
+                ni
+                for nis in self.nets.values()
+                for ni in nis
+                if ni.interface
+                and (all or ni.nid == canonical_nid(nid or "") or (net and ni.net == canonical_net(net)))
             ]
             if not chosen_nis:
                 raise SimError(errno.EINVAL, "nid not found")
@@ -294,7 +317,8 @@ class Lnet(Subsystem):
             status = self.status_of_all()
             return [
                 {"net": key, "nis": [ni.public(status[ni.nid]) for ni in nis]}
-                for key, nis in self.nets.items() if name in (None, key)
+                for key, nis in self.nets.items()
+                if name in (None, key)
             ]
 
     def status_of_all(self) -> dict[str, str]:
@@ -302,7 +326,8 @@ class Lnet(Subsystem):
         alive = {(one.name, one.address) for one in self.interfaces.all() if one.running}
         return {
             ni.nid: "up" if ni.interface is None or (ni.interface, ni.address) in alive else "down"
-            for nis in self.nets.values() for ni in nis
+            for nis in self.nets.values()
+            for ni in nis
         }
 
     def local_ni(self, net: str, source: str | None = None) -> Ni | None:
@@ -343,5 +368,3 @@ class Lnet(Subsystem):
         """Those of ``names`` that the host does not have with an address (import checks them before the kernel)."""
         found: Callable[[str], Interface | None] = self.interfaces.get
         return [name for name in names if (one := found(name.partition("[")[0])) is None or one.address is None]
-
-

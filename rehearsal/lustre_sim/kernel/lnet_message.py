@@ -31,11 +31,32 @@ MAX_ROUTERS = 8
 # The next gateway may be tried: the message has not been handled by anybody.
 NOT_SENT = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETDOWN)
 STATISTICS = (
-    "msgs_alloc", "msgs_max", "rst_alloc", "errors", "send_count", "resend_count", "response_timeout_count",
-    "local_interrupt_count", "local_dropped_count", "local_aborted_count", "local_no_route_count",
-    "local_timeout_count", "local_error_count", "remote_dropped_count", "remote_error_count", "remote_timeout_count",
-    "network_timeout_count", "failed_resends", "successful_resends", "recv_count", "route_count", "drop_count",
-    "send_length", "recv_length", "route_length", "drop_length",
+    "msgs_alloc",
+    "msgs_max",
+    "rst_alloc",
+    "errors",
+    "send_count",
+    "resend_count",
+    "response_timeout_count",
+    "local_interrupt_count",
+    "local_dropped_count",
+    "local_aborted_count",
+    "local_no_route_count",
+    "local_timeout_count",
+    "local_error_count",
+    "remote_dropped_count",
+    "remote_error_count",
+    "remote_timeout_count",
+    "network_timeout_count",
+    "failed_resends",
+    "successful_resends",
+    "recv_count",
+    "route_count",
+    "drop_count",
+    "send_length",
+    "recv_length",
+    "route_length",
+    "drop_length",
 )
 MESSAGE_LENGTH = 48  # what a ping adds to the length counters
 
@@ -48,8 +69,11 @@ class Messages:
 
     def ops(self) -> Mapping[str, Operation]:
         return {
-            "ping": self.ping, "discover": self.discover, "which_nid": self.which_nid,
-            "stats_show": self.stats_show, "stats_reset": self.stats_reset,
+            "ping": self.ping,
+            "discover": self.discover,
+            "which_nid": self.which_nid,
+            "stats_show": self.stats_show,
+            "stats_reset": self.stats_reset,
         }
 
     # -- for tools ---------------------------------------------------------------------------------------------
@@ -73,7 +97,9 @@ class Messages:
         if self._discovers(answer):
             primary = self._lnet.peers.discovered(target, answer["nids"])
         return {
-            "primary": primary, "multi_rail": self._discovers(answer), "nids": self._lnet.peers.nids_of(primary),
+            "primary": primary,
+            "multi_rail": self._discovers(answer),
+            "nids": self._lnet.peers.nids_of(primary),
         }
 
     def _target(self, nid: str) -> str:
@@ -176,8 +202,7 @@ class Messages:
         connect = min(float(self._lnet.node.settings.get("lnet_connect_timeout", 4.0)), max(timeout, 1.0))
         message["timeout"] = timeout
         try:
-            answer = self.wire.exchange(
-                ni.address, split_nid(next_nid)[0], self._lnet.port, message, connect, timeout)
+            answer = self.wire.exchange(ni.address, split_nid(next_nid)[0], self._lnet.port, message, connect, timeout)
         except SimError:
             self._lnet.routes.suspect(next_nid)
             self._count(ni, message["kind"], False)
@@ -290,8 +315,10 @@ class Messages:
             status = self._lnet.status_of_all()
             nids = self._lnet.nids()
             return {
-                "nids": nids, "states": {nid: status[nid] for nid in nids},
-                "routing": self._lnet.settings.forwards, "discovery": bool(self._lnet.settings.get("discovery")),
+                "nids": nids,
+                "states": {nid: status[nid] for nid in nids},
+                "routing": self._lnet.settings.forwards,
+                "discovery": bool(self._lnet.settings.get("discovery")),
             }
 
 

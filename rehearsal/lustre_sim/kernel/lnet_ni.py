@@ -45,9 +45,15 @@ class Ni:
     def public(self, status: str) -> dict[str, Any]:
         """JSON for the tools."""
         return {
-            "nid": self.nid, "net": self.net, "interface": self.interface, "status": status,
-            "tunables": dict(self.tunables), "lnd_tunables": dict(self.lnd_tunables),
-            "cpts": self.cpts or [0], "health": self.health, "counters": self.counters.public(),
+            "nid": self.nid,
+            "net": self.net,
+            "interface": self.interface,
+            "status": status,
+            "tunables": dict(self.tunables),
+            "lnd_tunables": dict(self.lnd_tunables),
+            "cpts": self.cpts or [0],
+            "health": self.health,
+            "counters": self.counters.public(),
         }
 
 

@@ -50,7 +50,10 @@ class Peers:
 
     def ops(self) -> Mapping[str, Operation]:
         return {
-            "peer_add": self.add, "peer_del": self.delete, "peer_show": self.show, "peer_list": self.primaries,
+            "peer_add": self.add,
+            "peer_del": self.delete,
+            "peer_show": self.show,
+            "peer_list": self.primaries,
             "peer_set": self.set,
         }
 
@@ -93,7 +96,9 @@ class Peers:
         with self._lnet.lock:
             self._lnet.require(errno.ENETDOWN, "Network is down")
             found = [
-                one for peer in self._peers.values() for one in peer.nis.values()
+                one
+                for peer in self._peers.values()
+                for one in peer.nis.values()
                 if all or one.nid == canonical_nid(nid or "")
             ]
             if not found:
@@ -185,7 +190,9 @@ class Peers:
                 raise SimError(errno.ENOENT, "")
             return [
                 {
-                    "primary": peer.primary, "multi_rail": bool(peer.state & MULTI_RAIL), "state": peer.state,
+                    "primary": peer.primary,
+                    "multi_rail": bool(peer.state & MULTI_RAIL),
+                    "state": peer.state,
                     "nis": [self._public(one) for one in peer.nis.values()],
                 }
                 for peer in found
@@ -197,6 +204,9 @@ class Peers:
         kept = nis is not None and (self._lnet.settings.forwards or self._lnet.routes.is_gateway(one.nid))
         state = ALIVE_UNKNOWN if not kept else DEAD if one.alive is False else ALIVE
         return {
-            "nid": one.nid, "state": state, "health": one.health, "counters": one.counters.public(),
+            "nid": one.nid,
+            "state": state,
+            "health": one.health,
+            "counters": one.counters.public(),
             "credits": nis[0].tunables["peer_credits"] if nis else 0,
         }

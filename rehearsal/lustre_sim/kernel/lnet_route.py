@@ -115,13 +115,18 @@ class Routes:
             self._lnet.require(errno.ENETDOWN, "Unspecific failure")
         self.refresh()
         wanted = {
-            "net": canonical_net(net) if net else None, "gateway": canonical_nid(gateway) if gateway else None,
-            "hop": hop, "priority": priority,
+            "net": canonical_net(net) if net else None,
+            "gateway": canonical_nid(gateway) if gateway else None,
+            "hop": hop,
+            "priority": priority,
         }
         with self._lnet.lock:
             return [
                 {
-                    "net": route.net, "gateway": route.gateway, "hop": route.hop, "priority": route.priority,
+                    "net": route.net,
+                    "gateway": route.gateway,
+                    "hop": route.hop,
+                    "priority": route.priority,
                     "state": "up" if self._is_up(route) else "down",
                     "type": "single-hop" if self._single_hop(route) else "multi-hop",
                 }
@@ -174,9 +179,12 @@ class Routes:
         interval = float(self._lnet.node.settings.get("router_check_interval", 3.0))
         now = self._lnet.node.clock.time()
         with self._lnet.lock:
-            wanted = {route.gateway: self._gateways[route.gateway] for route in self._routes if net in (None, route.net)}
+            wanted = {
+                route.gateway: self._gateways[route.gateway] for route in self._routes if net in (None, route.net)
+            }
         return [
-            nid for nid, gateway in wanted.items()
+            nid
+            for nid, gateway in wanted.items()
             if gateway.checked is None
             or now - gateway.checked >= (interval if gateway.alive and gateway.routing else min(interval, 1.0))
         ]

@@ -33,9 +33,19 @@ PARAMETERS: dict[str, tuple[int, str]] = {
     "max_recovery_ping_interval": (900, "lnet_max_recovery_ping_interval"),
 }
 SHOWN = (
-    "numa_range", "max_interfaces", "discovery", "drop_asym_route", "retry_count", "transaction_timeout",
-    "health_sensitivity", "recovery_interval", "router_sensitivity", "lnd_timeout", "response_tracking",
-    "recovery_limit", "max_recovery_ping_interval",
+    "numa_range",
+    "max_interfaces",
+    "discovery",
+    "drop_asym_route",
+    "retry_count",
+    "transaction_timeout",
+    "health_sensitivity",
+    "recovery_interval",
+    "router_sensitivity",
+    "lnd_timeout",
+    "response_tracking",
+    "recovery_limit",
+    "max_recovery_ping_interval",
 )
 DEFAULT_BUFFERS = {"tiny": 2048, "small": 16384, "large": 1024}
 BUFFER_PAGES = {"tiny": 0, "small": 1, "large": 256}

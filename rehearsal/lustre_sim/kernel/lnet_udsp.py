@@ -30,8 +30,12 @@ class Udsp:
         self._rules.clear()
 
     def add(
-        self, src: str | None = None, dst: str | None = None, rte: str | None = None,
-        priority: int | None = None, idx: int = -1,
+        self,
+        src: str | None = None,
+        dst: str | None = None,
+        rte: str | None = None,
+        priority: int | None = None,
+        idx: int = -1,
     ) -> None:
         """``idx`` -1 = at the end. EALREADY for a rule that exists with the same action."""
         for field, text in zip(FIELDS, (src, dst, rte)):
@@ -62,6 +66,4 @@ class Udsp:
     def show(self, idx: int = -1) -> list[dict[str, Any]]:
         with self._lnet.lock:
             self._lnet.require(errno.ENETDOWN, "")
-            return [
-                {"idx": place, **rule} for place, rule in enumerate(self._rules) if idx in (-1, place)
-            ]
+            return [{"idx": place, **rule} for place, rule in enumerate(self._rules) if idx in (-1, place)]

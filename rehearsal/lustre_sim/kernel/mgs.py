@@ -23,7 +23,7 @@ from .llog import LogStore
 
 _TARGET_LOG = re.compile(r"(?P<fs>.{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-f]{4})\Z")
 
-_IR_TIMEOUT = 400   # seconds until a restarted MGS calls its table of NIDs complete
+_IR_TIMEOUT = 400  # seconds until a restarted MGS calls its table of NIDs complete
 
 
 class Mgs(Subsystem):
@@ -104,7 +104,8 @@ class Mgs(Subsystem):
             if f"{fsname}-client" not in self.logs.names():
                 raise SimError(errno.ENOENT, f"no file system {fsname}")
             targets = {
-                name: target for name, target in self.state["targets"].items()
+                name: target
+                for name, target in self.state["targets"].items()
                 if target["fsname"] == fsname and not target.get("gone")
             }
             if f"{fsname}-MDT0000" not in targets:
@@ -186,9 +187,19 @@ class Mgs(Subsystem):
         version = self.state.get("nidtbl", {}).get(fsname, 2)
         state = "startup" if self.node.clock.time() - self.started < _IR_TIMEOUT else "full"
         lines = [
-            f"fsname: {fsname}", f"flags: 0x20     gen: {generation}", *names, "", "Secure RPC Config Rules:", "",
-            "imperative_recovery_state:", f"    state: {state}", "    nonir_clients: 0", f"    nidtbl_version: {version}",
-            "    notify_duration_total: 0.000000000", "    notify_duation_max: 0.000000000", "    notify_count: 0",
+            f"fsname: {fsname}",
+            f"flags: 0x20     gen: {generation}",
+            *names,
+            "",
+            "Secure RPC Config Rules:",
+            "",
+            "imperative_recovery_state:",
+            f"    state: {state}",
+            "    nonir_clients: 0",
+            f"    nidtbl_version: {version}",
+            "    notify_duration_total: 0.000000000",
+            "    notify_duation_max: 0.000000000",
+            "    notify_count: 0",
         ]
         return "\n".join(lines)
 

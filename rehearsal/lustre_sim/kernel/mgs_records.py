@@ -19,7 +19,7 @@ def nid_text(nid: str) -> str:
     """``10.0.2.15@tcp(0x200000a00020f)``, as llog_print shows a NID."""
     address, _, net = nid.partition("@")
     kind = net.rstrip("0123456789") or net
-    number = int(net[len(kind):] or 0)
+    number = int(net[len(kind) :] or 0)
     try:
         host = struct.unpack("!I", socket.inet_aton(address))[0]
     except OSError:
@@ -36,9 +36,12 @@ def add_target(logs: LogStore, now: float, target: Mapping[str, Any], others: It
     if target["kind"] == "MDT":
         _new_mdt(logs, now, name)
     else:
-        logs.add(name, now,
-                 ("attach", {"device": name, "type": "obdfilter", "UUID": f"{name}_UUID"}),
-                 ("setup", {"device": name, "UUID": "dev", "node": "type", "options": "f"}))
+        logs.add(
+            name,
+            now,
+            ("attach", {"device": name, "type": "obdfilter", "UUID": f"{name}_UUID"}),
+            ("setup", {"device": name, "UUID": "dev", "node": "type", "options": "f"}),
+        )
     logs.add(client, now, *_for_client(target))
     for other in others:
         if other["name"] == name:
@@ -71,37 +74,55 @@ def remove_target(logs: LogStore, now: float, name: str) -> None:
 
 def remove_from(logs: LogStore, now: float, log: str, name: str) -> None:
     if log in logs.names():
-        logs.cancel(log, now, lambda record: record["event"] == "setup"
-                    and record["fields"].get("UUID") == f"{name}_UUID" and record["fields"].get("device") != name)
+        logs.cancel(
+            log,
+            now,
+            lambda record: (
+                record["event"] == "setup"
+                and record["fields"].get("UUID") == f"{name}_UUID"
+                and record["fields"].get("device") != name
+            ),
+        )
 
 
 def _new_fs(logs: LogStore, now: float, fsname: str) -> None:
     client = f"{fsname}-client"
     for kind in ("lov", "lmv"):
         device = f"{fsname}-cli{kind}"
-        logs.add(client, now,
-                 ("attach", {"device": device, "type": kind, "UUID": f"{device}_UUID"}),
-                 ("setup", {"device": device, "UUID": ""}))
+        logs.add(
+            client,
+            now,
+            ("attach", {"device": device, "type": kind, "UUID": f"{device}_UUID"}),
+            ("setup", {"device": device, "UUID": ""}),
+        )
     logs.add(client, now, ("new_profile", {"name": client, "lov": f"{fsname}-clilov", "lmv": f"{fsname}-clilmv"}))
 
 
 def _new_mdt(logs: LogStore, now: float, name: str) -> None:
     lov = f"{name}-mdtlov"
-    logs.add(name, now,
-             ("attach", {"device": lov, "type": "lov", "UUID": f"{lov}_UUID"}),
-             ("setup", {"device": lov, "UUID": ""}))
-    logs.add(name, now,
-             ("attach", {"device": name, "type": "mdt", "UUID": f"{name}_UUID"}),
-             ("new_profile", {"name": name, "lov": lov}),
-             ("setup", {"device": name, "UUID": f"{name}_UUID", "node": "0", "options": lov, "failout": "f"}))
+    logs.add(
+        name,
+        now,
+        ("attach", {"device": lov, "type": "lov", "UUID": f"{lov}_UUID"}),
+        ("setup", {"device": lov, "UUID": ""}),
+    )
+    logs.add(
+        name,
+        now,
+        ("attach", {"device": name, "type": "mdt", "UUID": f"{name}_UUID"}),
+        ("new_profile", {"name": name, "lov": lov}),
+        ("setup", {"device": name, "UUID": f"{name}_UUID", "node": "0", "options": lov, "failout": "f"}),
+    )
 
 
 def _for_client(target: Mapping[str, Any]) -> list[Event]:
     fsname, name = target["fsname"], target["name"]
     if target["kind"] == "MDT":
         device, parent, kind = f"{name}-mdc", f"{fsname}-clilmv", "mdc"
-        last = ("add_mdc", {"device": parent, "mdt": f"{name}_UUID", "index": target["index"], "gen": 1,
-                            "UUID": f"{device}_UUID"})
+        last = (
+            "add_mdc",
+            {"device": parent, "mdt": f"{name}_UUID", "index": target["index"], "gen": 1, "UUID": f"{device}_UUID"},
+        )
     else:
         device, parent, kind = f"{name}-osc", f"{fsname}-clilov", "osc"
         last = ("add_osc", {"device": parent, "ost": f"{name}_UUID", "index": target["index"], "gen": 1})

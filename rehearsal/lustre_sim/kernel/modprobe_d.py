@@ -65,5 +65,5 @@ def parse_routes(text: str) -> list[tuple[str, int, str]]:
         if len(words) < 2:
             continue
         hop = int(words[1]) if len(words) > 2 and words[1].isdigit() else -1
-        found.extend((words[0], hop, gateway) for gateway in words[2 if hop > 0 else 1:])
+        found.extend((words[0], hop, gateway) for gateway in words[2 if hop > 0 else 1 :])
     return found

@@ -22,29 +22,88 @@ from . import targets as target_module
 
 _CLIENT_SPEC = re.compile(r"(?P<nids>[^/]+):/(?P<fsname>[^/]+)(?P<subdir>/.*)?\Z")
 _CLIENT_OPTIONS = {
-    "flock", "noflock", "localflock", "lazystatfs", "nolazystatfs", "user_xattr", "nouser_xattr", "acl", "noacl", "always_ping",
-    "noalways_ping", "verbose", "noverbose", "user_fid2path", "nouser_fid2path", "statfs_project", "nostatfs_project",
-    "checksum", "nochecksum", "lruresize", "nolruresize", "32bitapi", "encrypt", "noencrypt", "test_dummy_encryption",
-    "context", "fscontext", "defcontext", "rootcontext", "ro", "rw", "noatime", "relatime", "strictatime", "nodiratime",
-    "diratime", "atime", "suid", "nosuid", "dev", "nodev", "exec", "noexec", "sync", "async", "remount", "defaults", "_netdev",
-    "noauto", "auto", "nouser", "nofail", "nodirsync", "lazy_statfs", "tiny_write", "default_permissions",
+    "flock",
+    "noflock",
+    "localflock",
+    "lazystatfs",
+    "nolazystatfs",
+    "user_xattr",
+    "nouser_xattr",
+    "acl",
+    "noacl",
+    "always_ping",
+    "noalways_ping",
+    "verbose",
+    "noverbose",
+    "user_fid2path",
+    "nouser_fid2path",
+    "statfs_project",
+    "nostatfs_project",
+    "checksum",
+    "nochecksum",
+    "lruresize",
+    "nolruresize",
+    "32bitapi",
+    "encrypt",
+    "noencrypt",
+    "test_dummy_encryption",
+    "context",
+    "fscontext",
+    "defcontext",
+    "rootcontext",
+    "ro",
+    "rw",
+    "noatime",
+    "relatime",
+    "strictatime",
+    "nodiratime",
+    "diratime",
+    "atime",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "exec",
+    "noexec",
+    "sync",
+    "async",
+    "remount",
+    "defaults",
+    "_netdev",
+    "noauto",
+    "auto",
+    "nouser",
+    "nofail",
+    "nodirsync",
+    "lazy_statfs",
+    "tiny_write",
+    "default_permissions",
 }
-_CLIENT_KEYED = {"exclude", "mgssec", "skpath", "network", "retry", "mgsname", "foreign_symlink", "test_dummy_encryption"}
+_CLIENT_KEYED = {
+    "exclude",
+    "mgssec",
+    "skpath",
+    "network",
+    "retry",
+    "mgsname",
+    "foreign_symlink",
+    "test_dummy_encryption",
+}
 
 
 @dataclasses.dataclass
 class Mount:
-    kind: str                    # target | client
+    kind: str  # target | client
     source: str
     path: str
     fsname: str
-    mgs_nids: list[list[str]]    # per node of the MGS
+    mgs_nids: list[list[str]]  # per node of the MGS
     options: list[str]
-    device: str = ""             # target
-    subdir: str = ""             # client
-    instance: str = ""           # client: the hexadecimal part of its devices' names
+    device: str = ""  # target
+    subdir: str = ""  # client
+    instance: str = ""  # client: the hexadecimal part of its devices' names
     uuid: str = ""
-    shown: Any = None            # the FuseMount, or what a test's mounter made
+    shown: Any = None  # the FuseMount, or what a test's mounter made
 
     @property
     def all_nids(self) -> list[str]:
@@ -60,8 +119,8 @@ class Mounts(Subsystem):
     def __init__(self, node: Node, show: Shower | None = None) -> None:
         super().__init__(node)
         self.table: dict[str, Mount] = {}
-        self.configs: dict[str, dict[str, Any]] = {}   # by file system: what the MGS said last
-        self.peers: dict[str, dict[str, Any]] = {}     # by target: {"state", "nid", numbers}
+        self.configs: dict[str, dict[str, Any]] = {}  # by file system: what the MGS said last
+        self.peers: dict[str, dict[str, Any]] = {}  # by target: {"state", "nid", numbers}
         self.mgs_state: dict[str, dict[str, Any]] = {}  # by first NID of an MGS: {"state", "nid"}
         self._show = show or _fuse
         self._next_look = 0.0
@@ -91,13 +150,24 @@ class Mounts(Subsystem):
         targets = self.node.targets
         target = targets.start(device, options)
         mount = Mount(
-            kind="target", source=device, path=path, fsname=target.data.fsname, options=options, device=device,
+            kind="target",
+            source=device,
+            path=path,
+            fsname=target.data.fsname,
+            options=options,
+            device=device,
             mgs_nids=([["0@lo"]] if self.node.mgs.device == device else []) + target.data.nid_groups("mgsnode"),
         )
         try:
             mount.shown = self._show(
-                device, path, None, subtype=fstype, options=tuple(options), ended=self._ended,
-                capacity=lambda: target_module.statfs(device))
+                device,
+                path,
+                None,
+                subtype=fstype,
+                options=tuple(options),
+                ended=self._ended,
+                capacity=lambda: target_module.statfs(device),
+            )
         except SimError:
             targets.stop(device)
             raise
@@ -126,12 +196,25 @@ class Mounts(Subsystem):
         with self.node.lock:
             self.configs[fsname] = config
         mount = Mount(
-            kind="client", source=source, path=path, fsname=fsname, mgs_nids=groups, options=options, subdir=subdir,
-            instance=f"ff{secrets.token_hex(5)}a800", uuid=str(uuid.uuid4()),
+            kind="client",
+            source=source,
+            path=path,
+            fsname=fsname,
+            mgs_nids=groups,
+            options=options,
+            subdir=subdir,
+            instance=f"ff{secrets.token_hex(5)}a800",
+            uuid=str(uuid.uuid4()),
         )
         mount.shown = self._show(
-            source, path, inside, subtype="lustre", options=tuple(options), ended=self._ended,
-            capacity=lambda: self.capacity(fsname))
+            source,
+            path,
+            inside,
+            subtype="lustre",
+            options=tuple(options),
+            ended=self._ended,
+            capacity=lambda: self.capacity(fsname),
+        )
         return mount
 
     def _need_servers(self, config: Mapping[str, Any]) -> None:
@@ -236,8 +319,9 @@ class Mounts(Subsystem):
     def capacity(self, fsname: str, kind: str = "OST") -> dict[str, int]:
         """Sums over the targets that answer."""
         keys = ("kbytestotal", "kbytesfree", "kbytesavail", "filestotal", "filesfree")
-        rows = [peer for name, peer in self.peers.items()
-                if name.startswith(f"{fsname}-{kind}") and peer["state"] == "FULL"]
+        rows = [
+            peer for name, peer in self.peers.items() if name.startswith(f"{fsname}-{kind}") and peer["state"] == "FULL"
+        ]
         return {key: sum(row.get(key, 0) for row in rows) for key in keys}
 
     def check(self) -> None:

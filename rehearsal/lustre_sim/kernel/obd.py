@@ -18,10 +18,25 @@ from .targets import Target
 
 # reference counts as recorded after a start
 _REFS = {
-    "osd-ldiskfs": 5, "osd-zfs": 5, "mgs": 5, "mgc": 5, "mds": 3, "lod": 4, "mdt": 9, "mdd": 4, "qmt": 4, "osp": 5, "lwp": 5,
-    "ost": 3, "obdfilter": 7, "lov": 4, "lmv": 5, "mdc": 5, "osc": 5,
+    "osd-ldiskfs": 5,
+    "osd-zfs": 5,
+    "mgs": 5,
+    "mgc": 5,
+    "mds": 3,
+    "lod": 4,
+    "mdt": 9,
+    "mdd": 4,
+    "qmt": 4,
+    "osp": 5,
+    "lwp": 5,
+    "ost": 3,
+    "obdfilter": 7,
+    "lov": 4,
+    "lmv": 5,
+    "mdc": 5,
+    "osc": 5,
 }
-Device = tuple[str, str, str, str]   # type, name, uuid, peer ("" or the target it is connected to)
+Device = tuple[str, str, str, str]  # type, name, uuid, peer ("" or the target it is connected to)
 
 
 class Obd(Subsystem):
@@ -31,11 +46,14 @@ class Obd(Subsystem):
         super().__init__(node)
         self._slots: dict[int, Device] = {}
         self._inactive: set[str] = set()
-        self._mgc: dict[str, str] = {}     # uuid of each MGC
+        self._mgc: dict[str, str] = {}  # uuid of each MGC
 
     def ops(self) -> Mapping[str, Operation]:
         return {
-            "devices": self.devices, "set_active": self.set_active, "check": self.check, "filesystems": self.filesystems,
+            "devices": self.devices,
+            "set_active": self.set_active,
+            "check": self.check,
+            "filesystems": self.filesystems,
         }
 
     def unload(self) -> None:
@@ -71,8 +89,13 @@ class Obd(Subsystem):
         kind, name, identity, peer = device
         connected = kind in ("mdc", "osc")
         return {
-            "index": at, "status": "IN" if name in self._inactive else "UP", "type": kind, "name": name,
-            "uuid": identity, "refs": _REFS.get(kind, 4), "peer": peer,
+            "index": at,
+            "status": "IN" if name in self._inactive else "UP",
+            "type": kind,
+            "name": name,
+            "uuid": identity,
+            "refs": _REFS.get(kind, 4),
+            "peer": peer,
             "nid": self.node.mounts.peers.get(peer, {}).get("nid", "") if connected else "",
         }
 
@@ -165,8 +188,14 @@ class Obd(Subsystem):
                 shown = "osc" if row["type"] == "osp" and "-osc-" in row["name"] else row["type"]
                 if shown == kind:
                     state = self.state(row)["state"]
-                    found.append({"name": row["name"], "type": kind, "peer": row["peer"],
-                                  "errno": 0 if state == "FULL" else errno.EAGAIN})
+                    found.append(
+                        {
+                            "name": row["name"],
+                            "type": kind,
+                            "peer": row["peer"],
+                            "errno": 0 if state == "FULL" else errno.EAGAIN,
+                        }
+                    )
         return found
 
     def filesystems(self) -> list[dict[str, Any]]:
@@ -174,10 +203,16 @@ class Obd(Subsystem):
         self.node.mounts.check()
         return [
             {
-                "path": mount.path, "fsname": mount.fsname, "instance": mount.instance,
+                "path": mount.path,
+                "fsname": mount.fsname,
+                "instance": mount.instance,
                 "targets": [
-                    {"name": target["name"], "kind": target["kind"], "index": target["index"],
-                     **self.node.mounts.peers.get(target["name"], {"state": "NEW"})}
+                    {
+                        "name": target["name"],
+                        "kind": target["kind"],
+                        "index": target["index"],
+                        **self.node.mounts.peers.get(target["name"], {"state": "NEW"}),
+                    }
                     for target in self._targets(mount.fsname)
                 ],
             }
@@ -215,8 +250,9 @@ class Obd(Subsystem):
                 continue
             conn = "mds_conn_uuid" if kind == "mdc" else "mdt_conn_uuid" if "-osp-" in name else "ost_conn_uuid"
             found[f"{prefix}.{conn}"] = lambda: self.state(row)["nid"]
-            found[f"{prefix}.active"] = Param(lambda: str(int(name not in self._inactive)),
-                                              lambda text: self.set_active(name, _flag(text)))
+            found[f"{prefix}.active"] = Param(
+                lambda: str(int(name not in self._inactive)), lambda text: self.set_active(name, _flag(text))
+            )
             for key in ("kbytestotal", "kbytesfree", "kbytesavail", "filestotal", "filesfree"):
                 found[f"{prefix}.{key}"] = lambda key=key: str(self.node.mounts.peers.get(peer, {}).get(key, 0))
         return found
@@ -228,15 +264,19 @@ class Obd(Subsystem):
         found = self._numbers(f"{kind}.{name}", fsname, wanted)
         found[f"{kind}.{name}.target_obd"] = lambda: "\n".join(
             f"{target['index']}: {target['name']}_UUID {'ACTIVE' if self._is_up(target['name']) else 'INACTIVE'}"
-            for target in self._targets(fsname) if target["kind"] == wanted)
+            for target in self._targets(fsname)
+            if target["kind"] == wanted
+        )
         found[f"{kind}.{name}.numobd"] = lambda: str(sum(t["kind"] == wanted for t in self._targets(fsname)))
         found[f"{kind}.{name}.activeobd"] = lambda: str(
-            sum(t["kind"] == wanted and self._is_up(t["name"]) for t in self._targets(fsname)))
+            sum(t["kind"] == wanted and self._is_up(t["name"]) for t in self._targets(fsname))
+        )
         if kind == "lod":
             others = [t for t in self._targets(fsname) if t["kind"] == "MDT" and not name.startswith(t["name"])]
             found[f"{kind}.{name}.mdt_numobd"] = str(len(others))
             found[f"{kind}.{name}.mdt_obd"] = "\n".join(
-                f"{t['index']}: {t['name']}_UUID {'ACTIVE' if self._is_up(t['name']) else 'INACTIVE'}" for t in others)
+                f"{t['index']}: {t['name']}_UUID {'ACTIVE' if self._is_up(t['name']) else 'INACTIVE'}" for t in others
+            )
         return found
 
     def _is_up(self, target: str) -> bool:
@@ -249,8 +289,7 @@ class Obd(Subsystem):
 
 def line(row: Mapping[str, Any], more_refs: int = 0) -> str:
     """A line of ``lctl dl``."""
-    return (f"{row['index']:3d} {row['status']} {row['type']} {row['name']} {row['uuid']} "
-            f"{row['refs'] + more_refs}")
+    return f"{row['index']:3d} {row['status']} {row['type']} {row['name']} {row['uuid']} {row['refs'] + more_refs}"
 
 
 def _flag(text: str) -> bool:

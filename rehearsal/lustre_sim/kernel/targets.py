@@ -19,16 +19,63 @@ from ..node import UNREACHABLE, Node, Operation, Subsystem
 from ..sim_error import SimError
 
 _OPTIONS = {
-    "abort_recov", "abort_recov_mdt", "acl", "noacl", "defaults", "noatime", "relatime", "strictatime", "dev", "nodev", "exec",
-    "noexec", "suid", "nosuid", "rw", "ro", "sync", "async", "no_create", "nomgs", "noscrub", "nosvc", "skip_lfsck",
-    "user_xattr", "nouser_xattr", "noprimnode", "remount", "loop", "localrecov", "resetoi", "lazy_statfs", "noir", "writeconf",
-    "_netdev", "nofail", "noauto", "auto", "nouser",
+    "abort_recov",
+    "abort_recov_mdt",
+    "acl",
+    "noacl",
+    "defaults",
+    "noatime",
+    "relatime",
+    "strictatime",
+    "dev",
+    "nodev",
+    "exec",
+    "noexec",
+    "suid",
+    "nosuid",
+    "rw",
+    "ro",
+    "sync",
+    "async",
+    "no_create",
+    "nomgs",
+    "noscrub",
+    "nosvc",
+    "skip_lfsck",
+    "user_xattr",
+    "nouser_xattr",
+    "noprimnode",
+    "remount",
+    "loop",
+    "localrecov",
+    "resetoi",
+    "lazy_statfs",
+    "noir",
+    "writeconf",
+    "_netdev",
+    "nofail",
+    "noauto",
+    "auto",
+    "nouser",
 }
 _KEYED = {
-    "errors", "exclude", "extents_bs", "max_sectors_kb", "md_stripe_cache_size", "mgsnode", "mgssec", "network", "osd", "param",
-    "recovery_time_hard", "recovery_time_soft", "retry", "skpath", "svname",
+    "errors",
+    "exclude",
+    "extents_bs",
+    "max_sectors_kb",
+    "md_stripe_cache_size",
+    "mgsnode",
+    "mgssec",
+    "network",
+    "osd",
+    "param",
+    "recovery_time_hard",
+    "recovery_time_soft",
+    "retry",
+    "skpath",
+    "svname",
 }
-_BEAT = 5.0          # seconds between two marks of the multi-mount protection
+_BEAT = 5.0  # seconds between two marks of the multi-mount protection
 _RESERVED_KB = 8192  # ldiskfs keeps this much from what statfs shows
 
 
@@ -37,13 +84,13 @@ class Target:
     """A running target."""
 
     data: MountData
-    name: str                     # service name with '-', or MGS
+    name: str  # service name with '-', or MGS
     device: str
-    uuid: str                     # of the disk
+    uuid: str  # of the disk
     options: list[str]
-    mgs_nids: list[str]           # every NID of every MGS node; empty for a stand-alone MGS
-    lock: int | None = None       # the open multi-mount file
-    registered: bool = True       # False: the MGS did not answer, the target runs from its copy of the log
+    mgs_nids: list[str]  # every NID of every MGS node; empty for a stand-alone MGS
+    lock: int | None = None  # the open multi-mount file
+    registered: bool = True  # False: the MGS did not answer, the target runs from its copy of the log
     nosvc: bool = False
     instance: int = 1
     beat: float = 0.0
@@ -59,7 +106,7 @@ class Targets(Subsystem):
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
-        self.running: dict[str, Target] = {}   # by path of the device: nosvc mounts have no service
+        self.running: dict[str, Target] = {}  # by path of the device: nosvc mounts have no service
 
     def services(self) -> Mapping[str, Operation]:
         return {"running": self.serve_running}
@@ -103,7 +150,12 @@ class Targets(Subsystem):
         if data.flags & disk.MGS and "nomgs" not in options:
             nids = ["0@lo", *nids]
         return Target(
-            data=data, name=data.name("-"), device=device, uuid=uuid, options=options, mgs_nids=nids,
+            data=data,
+            name=data.name("-"),
+            device=device,
+            uuid=uuid,
+            options=options,
+            mgs_nids=nids,
             nosvc="nosvc" in options,
         )
 
@@ -129,11 +181,18 @@ class Targets(Subsystem):
         flags = target.data.flags
         hidden = ("mgsnode=", "failover.node=", "network=")
         return {
-            "name": target.name, "fsname": target.data.fsname, "kind": target.data.kind, "index": target.data.index,
-            "uuid": target.uuid, "nids": self.node.lnet.nids(), "failover": target.data.nid_groups("failover.node"),
+            "name": target.name,
+            "fsname": target.data.fsname,
+            "kind": target.data.kind,
+            "index": target.data.index,
+            "uuid": target.uuid,
+            "nids": self.node.lnet.nids(),
+            "failover": target.data.nid_groups("failover.node"),
             "params": [text for text in target.data.params if not text.startswith(hidden)],
-            "virgin": bool(flags & disk.VIRGIN), "writeconf": bool(flags & disk.WRITECONF),
-            "update": bool(flags & disk.UPDATE), "replace": bool(flags & disk.UPDATE),
+            "virgin": bool(flags & disk.VIRGIN),
+            "writeconf": bool(flags & disk.WRITECONF),
+            "update": bool(flags & disk.UPDATE),
+            "replace": bool(flags & disk.UPDATE),
         }
 
     def _register(self, target: Target) -> None:
@@ -143,10 +202,13 @@ class Targets(Subsystem):
             self.node.mounts.ask_mgs(target.mgs_nids, request)
         except SimError as error:
             if error.errno not in (*UNREACHABLE, errno.EIO):
-                self.node.log(f"LustreError: {target.name}: cannot register this server with the MGS: rc = -{error.errno}.")
+                self.node.log(
+                    f"LustreError: {target.name}: cannot register this server with the MGS: rc = -{error.errno}."
+                )
                 raise
-            self.node.log(f"LustreError: {target.name}: cannot register this server with the MGS: rc = -5. "
-                          "Is the MGS running?")
+            self.node.log(
+                f"LustreError: {target.name}: cannot register this server with the MGS: rc = -5. Is the MGS running?"
+            )
             if target.data.flags & (disk.VIRGIN | disk.WRITECONF | disk.UPDATE):
                 raise SimError(errno.EIO, "the MGS does not answer") from error
             target.registered = False
@@ -237,7 +299,8 @@ class Targets(Subsystem):
         with self.node.lock:
             targets = list(self.running.values())
         return {
-            t.name: {**statfs(t.device), "instance": t.instance} for t in targets
+            t.name: {**statfs(t.device), "instance": t.instance}
+            for t in targets
             if not t.nosvc and not t.data.stand_alone_mgs
         }
 
@@ -284,11 +347,15 @@ class Targets(Subsystem):
         start, end = target.recovery["start"], target.recovery["end"]
         now = self.node.clock.time()
         if now < end:
-            return (f"status: RECOVERING\nrecovery_start: {start}\ntime_remaining: {int(end - now)}\n"
-                    "connected_clients: 0/1\nreq_replay_clients: 0\nlock_repay_clients: 0\ncompleted_clients: 0\n"
-                    "evicted_clients: 0\nreplayed_requests: 0\nqueued_requests: 0\nnext_transno: 4294967297")
-        return (f"status: COMPLETE\nrecovery_start: {start}\nrecovery_duration: {int(end - start)}\n"
-                "completed_clients: 0/0\nreplayed_requests: 0\nlast_transno: 4294967296\nVBR: DISABLED\nIR: DISABLED")
+            return (
+                f"status: RECOVERING\nrecovery_start: {start}\ntime_remaining: {int(end - now)}\n"
+                "connected_clients: 0/1\nreq_replay_clients: 0\nlock_repay_clients: 0\ncompleted_clients: 0\n"
+                "evicted_clients: 0\nreplayed_requests: 0\nqueued_requests: 0\nnext_transno: 4294967297"
+            )
+        return (
+            f"status: COMPLETE\nrecovery_start: {start}\nrecovery_duration: {int(end - start)}\n"
+            "completed_clients: 0/0\nreplayed_requests: 0\nlast_transno: 4294967296\nVBR: DISABLED\nIR: DISABLED"
+        )
 
     def abort_recovery(self, name: str) -> None:
         target = self.by_name(name)
@@ -310,8 +377,11 @@ def statfs(device: str) -> dict[str, int]:
     total = max(0, (block.blocks - block.overhead) * per - _RESERVED_KB)
     free = max(0, min(total, block.blocks_free * per - _RESERVED_KB))
     return {
-        "kbytestotal": total, "kbytesfree": free, "kbytesavail": max(0, free - block.blocks_reserved * per),
-        "filestotal": block.inodes, "filesfree": block.inodes_free,
+        "kbytestotal": total,
+        "kbytesfree": free,
+        "kbytesavail": max(0, free - block.blocks_reserved * per),
+        "filestotal": block.inodes,
+        "filesfree": block.inodes_free,
     }
 
 

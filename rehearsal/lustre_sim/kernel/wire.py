@@ -24,8 +24,8 @@ Message = dict[str, Any]
 # A message in, the answer out; None = refuse, the connection is reset.
 Handler = Callable[[Message], Message | None]
 
-ACCEPT_TIMEOUT = 5.0   # the real acceptor gives a connection as long to say hello
-BACKLOG = 127          # accept_backlog
+ACCEPT_TIMEOUT = 5.0  # the real acceptor gives a connection as long to say hello
+BACKLOG = 127  # accept_backlog
 MAX_CONNECTIONS = 256
 
 _RESET = struct.pack("ii", 1, 0)

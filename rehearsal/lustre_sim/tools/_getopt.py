@@ -27,7 +27,11 @@ class Parsed:
 
 
 def getopt_long(
-    program: str, argv: list[str], longs: Mapping[str, int], shorts: Mapping[str, str], err: TextIO | None,
+    program: str,
+    argv: list[str],
+    longs: Mapping[str, int],
+    shorts: Mapping[str, str],
+    err: TextIO | None,
 ) -> Parsed:
     """``longs``: long name → kind of argument; ``shorts``: letter → long name. ``err`` None = silent (opterr = 0)."""
     parsed = Parsed()

@@ -30,9 +30,20 @@ LETTERS = {"a": "add", "d": "del", "s": "show", "e": "exec", "h": "help"}
 # Sections that go to the kernel as a whole; their errors come out at the end, under the name "import".
 WHOLE_SECTIONS = ("peer", "route", "routing", "buffers", "numa", "ping", "discover")
 GLOBALS = (
-    "numa_range", "max_interfaces", "max_intf", "discovery", "drop_asym_route", "retry_count", "transaction_timeout",
-    "health_sensitivity", "recovery_interval", "router_sensitivity", "lnd_timeout", "response_tracking",
-    "recovery_limit", "max_recovery_ping_interval",
+    "numa_range",
+    "max_interfaces",
+    "max_intf",
+    "discovery",
+    "drop_asym_route",
+    "retry_count",
+    "transaction_timeout",
+    "health_sensitivity",
+    "recovery_interval",
+    "router_sensitivity",
+    "lnd_timeout",
+    "response_tracking",
+    "recovery_limit",
+    "max_recovery_ping_interval",
 )
 GLOBAL_DEFAULTS = {"numa_range": 0, "max_interfaces": 200, "discovery": 1}
 TUNABLES = ("peer_timeout", "peer_credits", "peer_buffer_credits", "credits")
@@ -65,8 +76,9 @@ def import_(argv: list[str], io: Io) -> int:
         else:
             text = io.stdin.read()
     except OSError as error:
-        io.err.write(tree_error(
-            "yaml", "builder", -1, f"cannot open '{words[0]}': {os.strerror(error.errno or 0)}", quote=False))
+        io.err.write(
+            tree_error("yaml", "builder", -1, f"cannot open '{words[0]}': {os.strerror(error.errno or 0)}", quote=False)
+        )
         return -(error.errno or errno.EIO)
     try:
         return Importer(io, action).run(text)
@@ -80,7 +92,7 @@ class Importer:
         self._action = {"exec": "add"}.get(action, action)
         self._exec = action == "exec"
         self._late: SimError | None = None  # first error of a whole section
-        self._whole = False                 # such a section was seen: unknown keys go unnoticed after it
+        self._whole = False  # such a section was seen: unknown keys go unnoticed after it
 
     def run(self, text: str) -> int:
         try:
@@ -278,8 +290,11 @@ class Importer:
         try:
             self._set(name, number)
         except SimError as error:
-            self._io.err.write(tree_error(
-                "add", name, -error.errno, f"cannot configure {name.replace('_', ' ')}: {os.strerror(error.errno)}"))
+            self._io.err.write(
+                tree_error(
+                    "add", name, -error.errno, f"cannot configure {name.replace('_', ' ')}: {os.strerror(error.errno)}"
+                )
+            )
             raise Failure(-error.errno) from error
 
     def _policies(self, value: Any) -> None:
@@ -319,4 +334,3 @@ def _mapping_with_duplicates(stream: Iterator[Event]) -> list[tuple[str, Any]]:
             break
         pairs.append((event.value, compose(stream)))
     return pairs
-

@@ -22,12 +22,21 @@ from ._yaml_out import netlink, netlink_error, ping_error, tree, tree_error
 NO_DEVICE = "opening /dev/lnet failed: No such file or directory\nhint: the kernel modules may not be loaded\n"
 # lnetctl set NAME → what the message calls it.
 SETTINGS = {
-    "tiny_buffers": "buffers", "small_buffers": "buffers", "large_buffers": "buffers", "routing": "routing",
-    "numa_range": "numa_range", "max_interfaces": "max interfaces", "discovery": "discovery",
-    "drop_asym_route": "drop asym route", "retry_count": "retry count",
-    "transaction_timeout": "transaction timeout", "health_sensitivity": "health sensitivity",
-    "recovery_interval": "recovery interval", "router_sensitivity": "router health sensitivity",
-    "response_tracking": "response tracking", "recovery_limit": "recovery limit",
+    "tiny_buffers": "buffers",
+    "small_buffers": "buffers",
+    "large_buffers": "buffers",
+    "routing": "routing",
+    "numa_range": "numa_range",
+    "max_interfaces": "max interfaces",
+    "discovery": "discovery",
+    "drop_asym_route": "drop asym route",
+    "retry_count": "retry count",
+    "transaction_timeout": "transaction timeout",
+    "health_sensitivity": "health sensitivity",
+    "recovery_interval": "recovery interval",
+    "router_sensitivity": "router health sensitivity",
+    "response_tracking": "response tracking",
+    "recovery_limit": "recovery limit",
     "max_recovery_ping_interval": "maximum recovery ping interval",
 }
 
@@ -123,7 +132,9 @@ def routing_show(_argv: list[str], io: Io, _help: str) -> int:
         io.out.write(tree(show.routing(io.kernel.call("lnet.routing_show"))))
     except NotLoaded:
         io.err.write(NO_DEVICE)
-        io.err.write(tree_error("show", "routing", -errno.ENOENT, "cannot get routing information: No such file or directory"))
+        io.err.write(
+            tree_error("show", "routing", -errno.ENOENT, "cannot get routing information: No such file or directory")
+        )
         return -errno.ENOENT
     except SimError as error:
         io.err.write(_no_routing(error))
@@ -168,7 +179,7 @@ def udsp_add(argv: list[str], io: Io, help: str) -> int:
     for name, word in (("priority", "priority"), ("idx", "index")):
         value = number(parsed.value(name))
         if parsed.has(name) and (value is None or value < 0):
-            io.out.write(f"Invalid {word} \"{parsed.value(name)}\"\n")
+            io.out.write(f'Invalid {word} "{parsed.value(name)}"\n')
             return EINVAL
     rule = {key: parsed.value(key) for key in ("src", "dst", "rte")}
     if not any(rule.values()):
@@ -176,7 +187,9 @@ def udsp_add(argv: list[str], io: Io, help: str) -> int:
         return 0
     idx = number(parsed.value("idx"))
     try:
-        io.kernel.call("lnet.udsp_add", priority=number(parsed.value("priority")), idx=-1 if idx is None else idx, **rule)
+        io.kernel.call(
+            "lnet.udsp_add", priority=number(parsed.value("priority")), idx=-1 if idx is None else idx, **rule
+        )
     except SimError as error:
         return _udsp_error("add", "add", error, io)
     return 0
@@ -195,7 +208,7 @@ def udsp_del(argv: list[str], io: Io, help: str) -> int:
         return 0
     idx = number(parsed.value("idx"))
     if parsed.has("idx") and (idx is None or idx < -1):
-        io.out.write(f"Invalid index \"{parsed.value('idx')}\"\n")
+        io.out.write(f'Invalid index "{parsed.value("idx")}"\n')
         return EINVAL
     if parsed.has("all") == parsed.has("idx"):
         io.out.write("Cannot combine --all with --idx\n" if idx is not None else "Must specify --idx or --all\n")
@@ -226,7 +239,9 @@ def ping(argv: list[str], io: Io, _help: str) -> int:
     if parsed.failed:
         return 0
     if parsed.has("help"):
-        io.out.write("ping nid[,nid,...]\n\t --source: source nid\n\t --timeout: ping timeout\n\t --help: display this help\n")
+        io.out.write(
+            "ping nid[,nid,...]\n\t --source: source nid\n\t --timeout: ping timeout\n\t --help: display this help\n"
+        )
         return 0
     arguments: dict[str, Any] = {"timeout": float(number(parsed.value("timeout")) or 1)}
     if parsed.has("source"):
@@ -283,7 +298,8 @@ def export(argv: list[str], io: Io, _help: str) -> int:
     if parsed.failed or parsed.has("help"):
         io.out.write(
             "export > FILE.yaml : export configuration\n\t--backup: export only what's necessary for reconfig\n"
-            "\t--help: display this help\n")
+            "\t--help: display this help\n"
+        )
         return 0
     backup = parsed.has("backup")
     name = argv[1] if backup and len(argv) >= 2 else argv[0] if not backup and argv else None
@@ -349,10 +365,24 @@ def _globals_part(stream: TextIO, io: Io) -> str:
         return tree({"global": values}) + policies
     fine = {"global": {"errno": 0, "descr": '"success"'}}
     stream.write(_no_numa_range())
-    stream.write(tree({"show": [
-        *[fine] * 8, {"global": {"errno": -errno.ENOENT, "descr": '"cannot get LND timeout: -1"'}},
-    ]}))
-    stream.write(tree({"show": [
-        *[fine] * 3, {"udsp": {"errno": -errno.ENETDOWN, "descr": '"cannot get udsp: Network is down"'}},
-    ]}))
+    stream.write(
+        tree(
+            {
+                "show": [
+                    *[fine] * 8,
+                    {"global": {"errno": -errno.ENOENT, "descr": '"cannot get LND timeout: -1"'}},
+                ]
+            }
+        )
+    )
+    stream.write(
+        tree(
+            {
+                "show": [
+                    *[fine] * 3,
+                    {"udsp": {"errno": -errno.ENETDOWN, "descr": '"cannot get udsp: Network is down"'}},
+                ]
+            }
+        )
+    )
     return tree({"global": {key: value for key, value in values.items() if value is not None}})

@@ -23,19 +23,44 @@ NO_MODULE = "Writer error: failed to resolve Netlink family id\n"
 EINVAL = -errno.EINVAL
 
 NET_ADD = {
-    "auth-key": REQUIRED, "peer-buffer-credits": REQUIRED, "peer-credits": REQUIRED, "if": REQUIRED,
-    "skip-mr-route-setup": NONE, "conns-per-peer": REQUIRED, "net": REQUIRED, "nid": REQUIRED, "ip2net": REQUIRED,
-    "credits": REQUIRED, "cpt": REQUIRED, "peer-timeout": REQUIRED, "traffic-class": REQUIRED, "tos": REQUIRED,
+    "auth-key": REQUIRED,
+    "peer-buffer-credits": REQUIRED,
+    "peer-credits": REQUIRED,
+    "if": REQUIRED,
+    "skip-mr-route-setup": NONE,
+    "conns-per-peer": REQUIRED,
+    "net": REQUIRED,
+    "nid": REQUIRED,
+    "ip2net": REQUIRED,
+    "credits": REQUIRED,
+    "cpt": REQUIRED,
+    "peer-timeout": REQUIRED,
+    "traffic-class": REQUIRED,
+    "tos": REQUIRED,
 }
 NET_ADD_LETTERS = {
-    "a": "auth-key", "b": "peer-buffer-credits", "c": "peer-credits", "i": "if", "k": "skip-mr-route-setup",
-    "m": "conns-per-peer", "n": "net", "p": "ip2net", "r": "credits", "s": "cpt", "t": "peer-timeout",
+    "a": "auth-key",
+    "b": "peer-buffer-credits",
+    "c": "peer-credits",
+    "i": "if",
+    "k": "skip-mr-route-setup",
+    "m": "conns-per-peer",
+    "n": "net",
+    "p": "ip2net",
+    "r": "credits",
+    "s": "cpt",
+    "t": "peer-timeout",
     "T": "traffic-class",
 }
 ROUTE = {"net": REQUIRED, "gateway": REQUIRED, "hop": REQUIRED, "hop-count": REQUIRED, "priority": REQUIRED}
 ROUTE_LETTERS = {"n": "net", "g": "gateway", "c": "hop", "p": "priority"}
 PEER = {
-    "prim_nid": REQUIRED, "nid": REQUIRED, "non_mr": NONE, "ip2nets": REQUIRED, "lock_prim": NONE, "force": NONE,
+    "prim_nid": REQUIRED,
+    "nid": REQUIRED,
+    "non_mr": NONE,
+    "ip2nets": REQUIRED,
+    "lock_prim": NONE,
+    "force": NONE,
 }
 PEER_LETTERS = {"k": "prim_nid", "n": "nid", "m": "non_mr", "i": "ip2nets", "l": "lock_prim", "f": "force"}
 
@@ -101,10 +126,20 @@ def net_add(argv: list[str], io: Io, help: str) -> int:
     if tos is not None and ((value := number(tos)) is None or not -1 <= value <= 255):
         io.err.write(tree_error("ni", "add", -1, "Invalid ToS argument", quote=False))
         return EINVAL
-    rc = netlink_call(io, "add", "net", lambda: io.kernel.call(
-        "lnet.net_add", net=net, interfaces=interfaces, nids=nids, cpts=parsed.value("cpt"),
-        tunables=_numbers(parsed, "peer-timeout", "peer-credits", "peer-buffer-credits", "credits"),
-        lnd_tunables=_numbers(parsed, "conns-per-peer", "tos")))
+    rc = netlink_call(
+        io,
+        "add",
+        "net",
+        lambda: io.kernel.call(
+            "lnet.net_add",
+            net=net,
+            interfaces=interfaces,
+            nids=nids,
+            cpts=parsed.value("cpt"),
+            tunables=_numbers(parsed, "peer-timeout", "peer-credits", "peer-buffer-credits", "credits"),
+            lnd_tunables=_numbers(parsed, "conns-per-peer", "tos"),
+        ),
+    )
     if rc == 0 and not parsed.has("skip-mr-route-setup"):
         mr_setup(io)
     return rc
@@ -141,7 +176,8 @@ def _list(text: str | None) -> list[str]:
 
 def net_del(argv: list[str], io: Io, help: str) -> int:
     parsed = silent_options(
-        argv, {"net": REQUIRED, "if": REQUIRED, "nid": REQUIRED}, {"n": "net", "i": "if", "N": "nid"}, io, help)
+        argv, {"net": REQUIRED, "if": REQUIRED, "nid": REQUIRED}, {"n": "net", "i": "if", "N": "nid"}, io, help
+    )
     if parsed.failed:
         return 0
     net, nids = parsed.value("net"), _list(parsed.value("nid"))
@@ -154,8 +190,9 @@ def net_del(argv: list[str], io: Io, help: str) -> int:
         io.out.write("missing mandatory parameters in NI config: 'network'\n")
         return EINVAL
     interfaces = _list(parsed.value("if"))
-    return netlink_call(io, "del", "net", lambda: io.kernel.call(
-        "lnet.net_del", net=net, interfaces=interfaces, nids=nids))
+    return netlink_call(
+        io, "del", "net", lambda: io.kernel.call("lnet.net_del", net=net, interfaces=interfaces, nids=nids)
+    )
 
 
 def net_show(argv: list[str], io: Io, help: str) -> int:
@@ -172,10 +209,23 @@ def net_show(argv: list[str], io: Io, help: str) -> int:
 
 def net_set(argv: list[str], io: Io, _help: str) -> int:
     longs = {
-        "all": NONE, "net": REQUIRED, "lnd-timeout": REQUIRED, "conns-per-peer": REQUIRED, "nid": REQUIRED,
-        "state": REQUIRED, "health": REQUIRED,
+        "all": NONE,
+        "net": REQUIRED,
+        "lnd-timeout": REQUIRED,
+        "conns-per-peer": REQUIRED,
+        "nid": REQUIRED,
+        "state": REQUIRED,
+        "health": REQUIRED,
     }
-    letters = {"a": "all", "i": "net", "l": "lnd-timeout", "m": "conns-per-peer", "n": "nid", "s": "state", "t": "health"}
+    letters = {
+        "a": "all",
+        "i": "net",
+        "l": "lnd-timeout",
+        "m": "conns-per-peer",
+        "n": "nid",
+        "s": "state",
+        "t": "health",
+    }
     parsed = getopt_long("", argv, longs, letters, None)
     lnd_timeout = number(parsed.value("lnd-timeout"))
     problem = ""
@@ -186,10 +236,20 @@ def net_set(argv: list[str], io: Io, _help: str) -> int:
     if problem:
         io.err.write(tree_error("net", "set", EINVAL, problem))
         return EINVAL
-    return netlink_call(io, "set", "net", lambda: io.kernel.call(
-        "lnet.net_set", nid=parsed.value("nid"), net=parsed.value("net"), all=parsed.has("all"),
-        health=number(parsed.value("health")), conns_per_peer=number(parsed.value("conns-per-peer")),
-        lnd_timeout=lnd_timeout))
+    return netlink_call(
+        io,
+        "set",
+        "net",
+        lambda: io.kernel.call(
+            "lnet.net_set",
+            nid=parsed.value("nid"),
+            net=parsed.value("net"),
+            all=parsed.has("all"),
+            health=number(parsed.value("health")),
+            conns_per_peer=number(parsed.value("conns-per-peer")),
+            lnd_timeout=lnd_timeout,
+        ),
+    )
 
 
 # -- route -----------------------------------------------------------------------------------------------------
@@ -201,17 +261,30 @@ def route_add(argv: list[str], io: Io, help: str) -> int:
         return 0 if parsed.failed else EINVAL
     hop = number(parsed.value("hop") or parsed.value("hop-count"))
     priority = number(parsed.value("priority"))
-    return netlink_call(io, "add", "route", lambda: io.kernel.call(
-        "lnet.route_add", net=parsed.value("net"), gateway=parsed.value("gateway"),
-        hop=-1 if hop is None else hop, priority=priority or 0))
+    return netlink_call(
+        io,
+        "add",
+        "route",
+        lambda: io.kernel.call(
+            "lnet.route_add",
+            net=parsed.value("net"),
+            gateway=parsed.value("gateway"),
+            hop=-1 if hop is None else hop,
+            priority=priority or 0,
+        ),
+    )
 
 
 def route_del(argv: list[str], io: Io, help: str) -> int:
     parsed = silent_options(argv, ROUTE, ROUTE_LETTERS, io, help)
     if parsed.failed or _incomplete_route(parsed, io):
         return 0 if parsed.failed else EINVAL
-    return netlink_call(io, "del", "route", lambda: io.kernel.call(
-        "lnet.route_del", net=parsed.value("net"), gateway=parsed.value("gateway")))
+    return netlink_call(
+        io,
+        "del",
+        "route",
+        lambda: io.kernel.call("lnet.route_del", net=parsed.value("net"), gateway=parsed.value("gateway")),
+    )
 
 
 def _incomplete_route(parsed: Parsed, io: Io) -> bool:
@@ -230,8 +303,12 @@ def route_show(argv: list[str], io: Io, help: str) -> int:
 
     def run() -> None:
         found = io.kernel.call(
-            "lnet.route_show", net=parsed.value("net"), gateway=parsed.value("gateway"),
-            hop=number(parsed.value("hop")), priority=number(parsed.value("priority")))
+            "lnet.route_show",
+            net=parsed.value("net"),
+            gateway=parsed.value("gateway"),
+            hop=number(parsed.value("hop")),
+            priority=number(parsed.value("priority")),
+        )
         if found:
             io.out.write(netlink(show.routes(found, parsed.has("verbose"))))
 
@@ -256,11 +333,12 @@ def _peer_change(action: str, argv: list[str], io: Io, help: str) -> int:
         return 0
     primary, nids = parsed.value("prim_nid") or "", parsed.value("nid")
     if nids is not None and expand_nids(nids) is None:
-        io.out.write(f"can't parse nidrange: \"{nids}\"\n")
+        io.out.write(f'can\'t parse nidrange: "{nids}"\n')
         return EINVAL
     extra = {"multi_rail": not parsed.has("non_mr")} if action == "add" else {"force": parsed.has("force")}
-    return netlink_call(io, action, "peer", lambda: io.kernel.call(
-        f"lnet.peer_{action}", prim_nid=primary, nids=nids, **extra))
+    return netlink_call(
+        io, action, "peer", lambda: io.kernel.call(f"lnet.peer_{action}", prim_nid=primary, nids=nids, **extra)
+    )
 
 
 def peer_show(argv: list[str], io: Io, help: str) -> int:
@@ -292,5 +370,11 @@ def peer_set(argv: list[str], io: Io, _help: str) -> int:
     if parsed.failed:
         io.err.write(tree_error("net", "set", EINVAL, "Invalid option or missing argument"))
         return EINVAL
-    return netlink_call(io, "set", "peer", lambda: io.kernel.call(
-        "lnet.peer_set", nid=parsed.value("nid"), all=parsed.has("all"), health=number(parsed.value("health"))))
+    return netlink_call(
+        io,
+        "set",
+        "peer",
+        lambda: io.kernel.call(
+            "lnet.peer_set", nid=parsed.value("nid"), all=parsed.has("all"), health=number(parsed.value("health"))
+        ),
+    )

@@ -22,17 +22,24 @@ def nets(found: Sequence[Mapping[str, Any]], level: int) -> Value:
 
 def nets_backup(found: Sequence[Mapping[str, Any]]) -> Value:
     """``export --backup``: what it takes to make the NIs again; not lo."""
-    return {"net": [
-        {"net type": net["net"], "local NI(s)": [
+    return {
+        "net": [
             {
-                "interfaces": {"0": ni["interface"]}, "tunables": dict(ni["tunables"]),
-                "lnd tunables": {key: value for key, value in ni["lnd_tunables"].items() if key != "timeout"},
-                "CPT": cpt_expression(ni["cpts"]),
+                "net type": net["net"],
+                "local NI(s)": [
+                    {
+                        "interfaces": {"0": ni["interface"]},
+                        "tunables": dict(ni["tunables"]),
+                        "lnd tunables": {key: value for key, value in ni["lnd_tunables"].items() if key != "timeout"},
+                        "CPT": cpt_expression(ni["cpts"]),
+                    }
+                    for ni in net["nis"]
+                ],
             }
-            for ni in net["nis"]
-        ]}
-        for net in found if net["net"] != "lo"
-    ]}
+            for net in found
+            if net["net"] != "lo"
+        ]
+    }
 
 
 def _ni(ni: Mapping[str, Any], level: int) -> Value:
@@ -44,8 +51,16 @@ def _ni(ni: Mapping[str, Any], level: int) -> Value:
     shown.update(_counters(ni["counters"], level))
     if level >= 2:
         shown["health stats"] = {
-            "fatal_error": 0 if ni["status"] == "up" else 1, "health value": ni["health"], "interrupts": 0, "dropped": 0,
-            "aborted": 0, "no route": 0, "timeouts": 0, "error": 0, "ping_count": 0, "next_ping": 0,
+            "fatal_error": 0 if ni["status"] == "up" else 1,
+            "health value": ni["health"],
+            "interrupts": 0,
+            "dropped": 0,
+            "aborted": 0,
+            "no route": 0,
+            "timeouts": 0,
+            "error": 0,
+            "ping_count": 0,
+            "next_ping": 0,
         }
     shown["tunables"] = dict(ni["tunables"])
     if ni["lnd_tunables"]:
@@ -56,10 +71,13 @@ def _ni(ni: Mapping[str, Any], level: int) -> Value:
 
 
 def _counters(counters: Mapping[str, Mapping[str, int]], level: int) -> Value:
-    shown: Value = {"statistics": {
-        "send_count": sum(counters["sent"].values()), "recv_count": sum(counters["received"].values()),
-        "drop_count": sum(counters["dropped"].values()),
-    }}
+    shown: Value = {
+        "statistics": {
+            "send_count": sum(counters["sent"].values()),
+            "recv_count": sum(counters["received"].values()),
+            "drop_count": sum(counters["dropped"].values()),
+        }
+    }
     if level >= 4:
         shown["udsp info"] = dict(UDSP_INFO)
     if level >= 2:
@@ -88,11 +106,16 @@ def peers(found: Sequence[Mapping[str, Any]], level: int) -> Value:
 
 
 def peers_backup(found: Sequence[Mapping[str, Any]]) -> Value:
-    return {"peer": [
-        {"primary nid": peer["primary"], "Multi-Rail": peer["multi_rail"],
-         "peer ni": [{"nid": ni["nid"]} for ni in peer["nis"]]}
-        for peer in found
-    ]}
+    return {
+        "peer": [
+            {
+                "primary nid": peer["primary"],
+                "Multi-Rail": peer["multi_rail"],
+                "peer ni": [{"nid": ni["nid"]} for ni in peer["nis"]],
+            }
+            for peer in found
+        ]
+    }
 
 
 def _peer_ni(ni: Mapping[str, Any], level: int) -> Value:
@@ -103,15 +126,27 @@ def _peer_ni(ni: Mapping[str, Any], level: int) -> Value:
     if level < 1:
         return shown
     credits = ni["credits"]
-    shown.update({
-        "max_ni_tx_credits": credits, "available_tx_credits": credits, "min_tx_credits": credits,
-        "tx_q_num_of_buf": 0, "available_rtr_credits": credits, "min_rtr_credits": credits, "refcount": 1,
-    })
+    shown.update(
+        {
+            "max_ni_tx_credits": credits,
+            "available_tx_credits": credits,
+            "min_tx_credits": credits,
+            "tx_q_num_of_buf": 0,
+            "available_rtr_credits": credits,
+            "min_rtr_credits": credits,
+            "refcount": 1,
+        }
+    )
     shown.update(_counters(ni["counters"], min(level, 3)))
     if level >= 2:
         shown["health stats"] = {
-            "health value": ni["health"], "dropped": sum(ni["counters"]["dropped"].values()), "timeout": 0, "error": 0,
-            "network timeout": 0, "ping_count": 0, "next_ping": 0,
+            "health value": ni["health"],
+            "dropped": sum(ni["counters"]["dropped"].values()),
+            "timeout": 0,
+            "error": 0,
+            "network timeout": 0,
+            "ping_count": 0,
+            "next_ping": 0,
         }
     return shown
 
@@ -122,7 +157,9 @@ def routing(found: Mapping[str, Any] | None) -> Value:
         return {}
     pools = {
         pool["name"]: {
-            "npages": pool["npages"], "nbuffers": pool["nbuffers"], "credits": pool["nbuffers"],
+            "npages": pool["npages"],
+            "nbuffers": pool["nbuffers"],
+            "credits": pool["nbuffers"],
             "mincredits": pool["nbuffers"],
         }
         for pool in found["pools"]
@@ -141,18 +178,25 @@ def _buffers(found: Mapping[str, Any]) -> Value:
 def udsp(found: Sequence[Mapping[str, Any]]) -> Value:
     if not found:
         return {}
-    return {"udsp": [
-        {
-            **{key: rule[key] for key in ("idx", "src", "dst", "rte") if key in rule},
-            **({"action": {"priority": rule["priority"]}} if "priority" in rule else {}),
-        }
-        for rule in found
-    ]}
+    return {
+        "udsp": [
+            {
+                **{key: rule[key] for key in ("idx", "src", "dst", "rte") if key in rule},
+                **({"action": {"priority": rule["priority"]}} if "priority" in rule else {}),
+            }
+            for rule in found
+        ]
+    }
 
 
 def discovery(what: str, found: Mapping[str, Any]) -> Value:
     """Answer of ping and discover."""
-    return {what: [{
-        "primary nid": found["primary"], "Multi-Rail": found["multi_rail"],
-        "peer_ni": [{"nid": nid} for nid in found["nids"]],
-    }]}
+    return {
+        what: [
+            {
+                "primary nid": found["primary"],
+                "Multi-Rail": found["multi_rail"],
+                "peer_ni": [{"nid": nid} for nid in found["nids"]],
+            }
+        ]
+    }

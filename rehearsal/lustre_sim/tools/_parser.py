@@ -55,7 +55,8 @@ class Interpreter:
         self._done = False
         self._ignore_errors = False
         self._own = [
-            Command("quit", self._quit, "quit"), Command("exit", self._quit, "quit"),
+            Command("quit", self._quit, "quit"),
+            Command("exit", self._quit, "quit"),
             Command("help", self._help, "provide useful information about a command"),
             Command("--help", self._help, "provide useful information about a command"),
             Command("version", self._show_version, "show program version"),
@@ -79,7 +80,8 @@ class Interpreter:
             if command.name == argv[0] and command.function is not None:
                 return self._run(command, argv[1:])
         self._io.err.write(
-            f"{self._io.program}: '{argv[0]}' is not a valid command. See '{self._io.program} --list-commands'.\n")
+            f"{self._io.program}: '{argv[0]}' is not a valid command. See '{self._io.program} --list-commands'.\n"
+        )
         return UNKNOWN
 
     def command(self, argv: list[str]) -> int:
@@ -89,7 +91,7 @@ class Interpreter:
     def nested(self, argv: list[str], table: Table) -> int:
         """A command's own table; see the module's text for the side effect on a batch."""
         start = len(self._own)
-        self._top[start:start + len(table)] = list(table)
+        self._top[start : start + len(table)] = list(table)
         return self.arguments(argv, table)
 
     def _run(self, command: Command, words: list[str]) -> int:
@@ -119,7 +121,8 @@ class Interpreter:
         words = line.replace("\t", " ").split(" ")
         words = [word for word in words if word]
         found = [
-            command for command in self._top
+            command
+            for command in self._top
             if command.function is not None and command.name.lower().startswith(words[0].lower())
         ]
         exact = [command for command in found if command.name.lower() == words[0].lower()]
@@ -150,7 +153,8 @@ class Interpreter:
             io.out.write(
                 f"usage: {io.program} [COMMAND] [OPTIONS]... [ARGS]\n"
                 "Without any parameters, interactive mode is invoked\n"
-                f"Try '{io.program} help <COMMAND>', or '{io.program} --list-commands' for a list of commands.\n")
+                f"Try '{io.program} help <COMMAND>', or '{io.program} --list-commands' for a list of commands.\n"
+            )
             return 0
         topic = "".join(words)
         for command in self._top:

@@ -25,7 +25,8 @@ def run_real(tool: str, argv: list[str], out: TextIO, err: TextIO) -> int | None
     if path is None:
         return None
     done = subprocess.run(
-        [tool, *argv], executable=path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        [tool, *argv], executable=path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     out.write(done.stdout)
     err.write(done.stderr)
     return done.returncode

@@ -15,20 +15,73 @@ from .. import VERSION, disk
 from ..disk import MountData
 
 _LONG = [
-    "backfstype=", "backfs-mount-opts=", "comment=", "device-size=", "dryrun", "failnode=", "failover=", "force-nohostid",
-    "fsname=", "help", "index=", "mdt", "mgs", "mgsnid=", "mgsnode=", "mkfsoptions=", "mountfsoptions=", "network=",
-    "nomgs", "noformat", "ost", "param=", "quiet", "replace", "servicenode=", "verbose", "version",
+    "backfstype=",
+    "backfs-mount-opts=",
+    "comment=",
+    "device-size=",
+    "dryrun",
+    "failnode=",
+    "failover=",
+    "force-nohostid",
+    "fsname=",
+    "help",
+    "index=",
+    "mdt",
+    "mgs",
+    "mgsnid=",
+    "mgsnode=",
+    "mkfsoptions=",
+    "mountfsoptions=",
+    "network=",
+    "nomgs",
+    "noformat",
+    "ost",
+    "param=",
+    "quiet",
+    "replace",
+    "servicenode=",
+    "verbose",
+    "version",
 ]
 _MKFS_LONG = ["reformat", "stripe-count-hint="]
 _TUNEFS_LONG = [
-    "erase-param=", "erase-params", "mountdata-reset-from=", "nolocallogs", "quota", "rename", "rename=", "writeconf",
+    "erase-param=",
+    "erase-params",
+    "mountdata-reset-from=",
+    "nolocallogs",
+    "quota",
+    "rename",
+    "rename=",
+    "writeconf",
 ]
 _SHORT = "b:B:c:d:ef:Ghi:k:L:m:MnNo:Op:qrs:t:u:vVw"
 _SHORT_NAMES = {
-    "b": "backfstype", "B": "backfs-mount-opts", "c": "stripe-count-hint", "d": "device-size", "e": "erase-params",
-    "f": "failnode", "G": "mgs", "h": "help", "i": "index", "k": "mkfsoptions", "L": "fsname", "m": "mgsnode",
-    "M": "mdt", "n": "dryrun", "N": "nomgs", "o": "mountfsoptions", "O": "ost", "p": "param", "q": "quiet",
-    "r": "reformat", "s": "servicenode", "t": "network", "u": "comment", "v": "verbose", "V": "version", "w": "writeconf",
+    "b": "backfstype",
+    "B": "backfs-mount-opts",
+    "c": "stripe-count-hint",
+    "d": "device-size",
+    "e": "erase-params",
+    "f": "failnode",
+    "G": "mgs",
+    "h": "help",
+    "i": "index",
+    "k": "mkfsoptions",
+    "L": "fsname",
+    "m": "mgsnode",
+    "M": "mdt",
+    "n": "dryrun",
+    "N": "nomgs",
+    "o": "mountfsoptions",
+    "O": "ost",
+    "p": "param",
+    "q": "quiet",
+    "r": "reformat",
+    "s": "servicenode",
+    "t": "network",
+    "u": "comment",
+    "v": "verbose",
+    "V": "version",
+    "w": "writeconf",
 }
 _ALIASES = {"mgsnid": "mgsnode", "failover": "failnode", "noformat": "dryrun"}
 _MAX_INDEX = 65504
@@ -63,7 +116,7 @@ class Options:
     program: str
     tune: bool = False
     device: str = ""
-    extra: list[str] = dataclasses.field(default_factory=list)   # vdevs of ZFS
+    extra: list[str] = dataclasses.field(default_factory=list)  # vdevs of ZFS
     mkfs_options: str = ""
     mount_opts: str | None = None
     device_kb: int = 0
@@ -74,7 +127,7 @@ class Options:
     rename_from: str | None = None
     no_hostid_check: bool = False
     verbosity: int = 0
-    failover: str = ""            # "failnode" or "servicenode" once one was seen
+    failover: str = ""  # "failnode" or "servicenode" once one was seen
     index_given: bool = False
     fsname_given: bool = False
     reset_from: str = ""
@@ -129,9 +182,11 @@ def _complaint(program: str, argv: list[str], error: getopt.GetoptError) -> str:
 
 # -- one function per option -----------------------------------------------------------------------------------------
 
+
 def _target(flag: int) -> object:
     def apply(options: Options, _value: str) -> None:
         options.data.flags |= flag
+
     return apply
 
 
@@ -139,7 +194,9 @@ def _index(options: Options, value: str) -> None:
     try:
         number = int(value, 16 if value.lower().startswith("0x") else 10)
     except ValueError:
-        raise Exit(1, f"{options.program}: wrong index {value}. Target index must be decimal or hexadecimal.\n") from None
+        raise Exit(
+            1, f"{options.program}: wrong index {value}. Target index must be decimal or hexadecimal.\n"
+        ) from None
     if not 0 <= number < _MAX_INDEX:
         raise Exit(1, f"{options.program}: wrong index {value}. Target index must be less than {_MAX_INDEX}.\n")
     data = options.data
@@ -179,6 +236,7 @@ def _failover(kind: str) -> object:
         options.data.flags |= disk.UPDATE
         if kind == "servicenode":
             options.data.flags |= disk.NO_PRIMNODE
+
     return apply
 
 
@@ -237,12 +295,14 @@ def _nomgs(options: Options, _value: str) -> None:
 def _set(name: str, value: object = None) -> object:
     def apply(options: Options, text: str) -> None:
         setattr(options, name, text if value is None else value)
+
     return apply
 
 
 def _verbosity(step: int) -> object:
     def apply(options: Options, _value: str) -> None:
         options.verbosity += step
+
     return apply
 
 
@@ -276,19 +336,44 @@ def _nothing(_options: Options, _value: str) -> None:
 
 
 _APPLY = {
-    "backfstype": _backfstype, "backfs-mount-opts": _nothing, "comment": _comment, "device-size": _device_size,
-    "dryrun": _set("dryrun", True), "failnode": _failover("failnode"), "force-nohostid": _set("no_hostid_check", True),
-    "fsname": _fsname, "help": _help, "index": _index, "mdt": _target(disk.MDT), "mgs": _target(disk.MGS),
-    "mgsnode": _mgsnode, "mkfsoptions": _set("mkfs_options"), "mountfsoptions": _set("mount_opts"), "network": _network,
-    "nomgs": _nomgs, "ost": _target(disk.OST), "param": _param, "quiet": _verbosity(-1), "replace": _replace,
-    "servicenode": _failover("servicenode"), "verbose": _verbosity(1), "version": _version,
-    "reformat": _set("reformat", True), "stripe-count-hint": _stripe_hint,
-    "erase-param": _erase_param, "erase-params": _erase_params, "mountdata-reset-from": _set("reset_from"),
-    "nolocallogs": _target(disk.NO_LOCAL_LOGS), "quota": _nothing, "rename": _rename, "writeconf": _writeconf,
+    "backfstype": _backfstype,
+    "backfs-mount-opts": _nothing,
+    "comment": _comment,
+    "device-size": _device_size,
+    "dryrun": _set("dryrun", True),
+    "failnode": _failover("failnode"),
+    "force-nohostid": _set("no_hostid_check", True),
+    "fsname": _fsname,
+    "help": _help,
+    "index": _index,
+    "mdt": _target(disk.MDT),
+    "mgs": _target(disk.MGS),
+    "mgsnode": _mgsnode,
+    "mkfsoptions": _set("mkfs_options"),
+    "mountfsoptions": _set("mount_opts"),
+    "network": _network,
+    "nomgs": _nomgs,
+    "ost": _target(disk.OST),
+    "param": _param,
+    "quiet": _verbosity(-1),
+    "replace": _replace,
+    "servicenode": _failover("servicenode"),
+    "verbose": _verbosity(1),
+    "version": _version,
+    "reformat": _set("reformat", True),
+    "stripe-count-hint": _stripe_hint,
+    "erase-param": _erase_param,
+    "erase-params": _erase_params,
+    "mountdata-reset-from": _set("reset_from"),
+    "nolocallogs": _target(disk.NO_LOCAL_LOGS),
+    "quota": _nothing,
+    "rename": _rename,
+    "writeconf": _writeconf,
 }
 
 
 # -- NIDs ------------------------------------------------------------------------------------------------------------
+
 
 def nids(program: str, text: str) -> str:
     """Host names become addresses now, for ever; separators stay. Raises Exit as the real tool ends."""
@@ -302,11 +387,15 @@ def nid(program: str, text: str) -> str:
     found = _NET.match(net)
     address = _address(host) if found else None
     if address is None or found is None:
-        raise Exit(1, f"{program}: Unsupported NID '{text}': rc = Unknown error -22.\n"
-                      f"{program}: Can't parse NID '{text}'\n")
+        raise Exit(
+            1, f"{program}: Unsupported NID '{text}': rc = Unknown error -22.\n{program}: Can't parse NID '{text}'\n"
+        )
     if address.startswith("127."):
-        raise Exit(1, f"{program}: The NID '{text}' resolves to the loopback address '{address}@{net}'.  "
-                      "Lustre requires a non-loopback address.\n")
+        raise Exit(
+            1,
+            f"{program}: The NID '{text}' resolves to the loopback address '{address}@{net}'.  "
+            "Lustre requires a non-loopback address.\n",
+        )
     number = found.group(2).lstrip("0")
     return f"{address}@{found.group(1)}{number}"
 
@@ -335,14 +424,20 @@ def _append(data: MountData, key: str, value: str, separator: str = ":") -> None
 
 # -- output ----------------------------------------------------------------------------------------------------------
 
+
 def print_data(title: str, data: MountData, out: TextIO, separator: str | None = None) -> None:
     words = "".join(word + " " for flag, word in disk.FLAG_WORDS if data.flags & flag)
     unassigned = data.stand_alone_mgs or data.flags & disk.NEEDS_INDEX
     lines = [
-        "", f"   {title}:", f"Target:     {data.name(separator)}",
+        "",
+        f"   {title}:",
+        f"Target:     {data.name(separator)}",
         f"Index:      {'unassigned' if unassigned else data.index}",
-        f"Lustre FS:  {data.fsname}", f"Mount type: {data.mount_type}", f"Flags:      {data.flags:#x}",
-        f"              ({words})", f"Persistent mount opts: {data.mount_opts}",
+        f"Lustre FS:  {data.fsname}",
+        f"Mount type: {data.mount_type}",
+        f"Flags:      {data.flags:#x}",
+        f"              ({words})",
+        f"Persistent mount opts: {data.mount_opts}",
         "Parameters:" + "".join(" " + text for text in data.params),
     ]
     if data.comment:

@@ -59,9 +59,15 @@ def _lines(text: str) -> list[_Line]:
         if not raw.strip() or raw.lstrip().startswith("#") or raw.strip() in ("---", "..."):
             continue
         indent = len(raw) - len(raw.lstrip(" "))
-        if raw[indent:indent + 1] == "\t":
-            raise YamlError("Scanner", "found character that cannot start any token", number, indent + 1,
-                            "while scanning for the next token", (number, indent + 1))
+        if raw[indent : indent + 1] == "\t":
+            raise YamlError(
+                "Scanner",
+                "found character that cannot start any token",
+                number,
+                indent + 1,
+                "while scanning for the next token",
+                (number, indent + 1),
+            )
         found.append(_Line(number, indent, _without_comment(raw.strip())))
     return found
 
@@ -123,8 +129,14 @@ class _Reader:
             if parts is None or not parts[0]:
                 if parts is not None or line.text[0] in "-[{":
                     raise self.unexpected(_MAPPING, start)
-                raise YamlError("Scanner", "could not find expected ':'", line.number + 1, 1,
-                                "while scanning a simple key", (line.number, indent + 1))
+                raise YamlError(
+                    "Scanner",
+                    "could not find expected ':'",
+                    line.number + 1,
+                    1,
+                    "while scanning a simple key",
+                    (line.number, indent + 1),
+                )
             self.lines.pop(0)
             key, value = parts
             yield Event("=", key)
@@ -132,8 +144,12 @@ class _Reader:
                 inner = _key(value)
                 if inner is not None:
                     yield Event("=", inner[0])
-                    raise YamlError("Scanner", "mapping values are not allowed in this context", line.number,
-                                    indent + len(key) + 2 + value.index(":"))
+                    raise YamlError(
+                        "Scanner",
+                        "mapping values are not allowed in this context",
+                        line.number,
+                        indent + len(key) + 2 + value.index(":"),
+                    )
                 yield from _value(value, line.number)
                 self._no_deeper(indent, None, start)
             else:
@@ -157,7 +173,8 @@ class _Reader:
                 raise self.unexpected(block, start)
             line = self.lines[0]
             raise YamlError(
-                "Scanner", "mapping values are not allowed in this context", line.number, line.indent + len(line.text))
+                "Scanner", "mapping values are not allowed in this context", line.number, line.indent + len(line.text)
+            )
 
     def unexpected(self, block: tuple[str, str], start: tuple[int, int]) -> YamlError:
         """The next line does not continue a block that began at ``start``."""
@@ -169,8 +186,8 @@ def _key(text: str) -> tuple[str, str] | None:
     """``key: value`` → both; None when the text is no key."""
     if text[:1] in "\"'":
         end = text.find(text[0], 1)
-        if end > 0 and text[end + 1:end + 2] == ":" and text[end + 2:end + 3] in ("", " "):
-            return text[1:end], text[end + 2:].strip()
+        if end > 0 and text[end + 1 : end + 2] == ":" and text[end + 2 : end + 3] in ("", " "):
+            return text[1:end], text[end + 2 :].strip()
         return None
     if text[:1] in "[{":
         return None
@@ -183,21 +200,39 @@ def _key(text: str) -> tuple[str, str] | None:
 def _value(text: str, number: int) -> Iterator[Event]:
     if text[0] in "\"'":
         if len(text) < 2 or not text.endswith(text[0]):
-            raise YamlError("Scanner", "found unexpected end of stream", number + 1, 1,
-                            "while scanning a quoted scalar", (number, 1))
+            raise YamlError(
+                "Scanner",
+                "found unexpected end of stream",
+                number + 1,
+                1,
+                "while scanning a quoted scalar",
+                (number, 1),
+            )
         yield Event("=", text[1:-1])
     elif text[0] == "[":
         if not text.endswith("]"):
-            raise YamlError("Parser", "did not find expected ',' or ']'", number + 1, 1,
-                            "while parsing a flow sequence", (number, 1))
+            raise YamlError(
+                "Parser",
+                "did not find expected ',' or ']'",
+                number + 1,
+                1,
+                "while parsing a flow sequence",
+                (number, 1),
+            )
         yield Event("[")
         for item in text[1:-1].split(","):
             if item.strip():
                 yield Event("=", item.strip())
         yield Event("]")
     elif text[0] in "{&*!|>%@`}],":
-        raise YamlError("Scanner", "found character that cannot start any token", number, 1,
-                        "while scanning for the next token", (number, 1))
+        raise YamlError(
+            "Scanner",
+            "found character that cannot start any token",
+            number,
+            1,
+            "while scanning for the next token",
+            (number, 1),
+        )
     else:
         yield Event("=", text)
 

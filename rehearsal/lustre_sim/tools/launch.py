@@ -18,6 +18,7 @@ def run(path: str, argv: list[str]) -> int:
     name = program.replace(".", "_").replace("-", "_")
     if name == "lustre_simd":
         from ..daemon import main
+
         return main(argv)
     try:
         tool = importlib.import_module(f"{__package__}.{name}")

@@ -44,7 +44,7 @@ def ping(argv: list[str], io: Io) -> int:
         return -errno.EINVAL
     nid = argv[0].partition("-")[2] if argv[0].partition("-")[0].isdigit() else argv[0]
     if canonical_nid(nid) is None:
-        io.err.write(f"Invalid NID argument \"{nid}\"\n")
+        io.err.write(f'Invalid NID argument "{nid}"\n')
         return -errno.EINVAL
     timeout = int(argv[1]) if len(argv) > 1 and argv[1].isdigit() else 1
     if timeout > MAX_PING_TIMEOUT:
@@ -94,7 +94,9 @@ def network(argv: list[str], io: Io) -> object:
             io.kernel.call("lnet.unconfigure")
         except SimError as error:
             text = "LNET busy" if error.errno == errno.EBUSY else os.strerror(error.errno)
-            io.out.write(f"{text}\n" if error.errno == errno.EBUSY else f"LNET unconfigure error {error.errno}: {text}\n")
+            io.out.write(
+                f"{text}\n" if error.errno == errno.EBUSY else f"LNET unconfigure error {error.errno}: {text}\n"
+            )
             return -error.errno
         io.out.write("LNET ready to unload\n")
         return 0
@@ -126,7 +128,8 @@ def route_list(_argv: list[str], io: Io) -> int:
     for route in routes:
         io.out.write(
             f"net {route['net']:>18} hops {route['hop']} gw {route['gateway']:>32} {route['state']} "
-            f"pri {route['priority']}\n")
+            f"pri {route['priority']}\n"
+        )
     return 0
 
 
@@ -137,6 +140,13 @@ def drop_list(_argv: list[str], io: Io) -> int:
 
 
 FUNCTIONS = {
-    "--net": network, "network": network, "net": network, "list_nids": list_nids, "which_nid": which_nid, "ping": ping,
-    "route_list": route_list, "show_route": route_list, "net_drop_list": drop_list,
+    "--net": network,
+    "network": network,
+    "net": network,
+    "list_nids": list_nids,
+    "which_nid": which_nid,
+    "ping": ping,
+    "route_list": route_list,
+    "show_route": route_list,
+    "net_drop_list": drop_list,
 }

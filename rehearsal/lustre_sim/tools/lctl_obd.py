@@ -20,7 +20,9 @@ def dl(argv: list[str], io: Io) -> int:
         return -errno.ENOENT
     for one in devices:
         where = f" {one['nid']}" if "-t" in argv and one["nid"] else ""
-        io.out.write(f"{one['index']:3} {one['status']} {one['type']} {one['name']} {one['uuid']} {one['refs']}{where}\n")
+        io.out.write(
+            f"{one['index']:3} {one['status']} {one['type']} {one['name']} {one['uuid']} {one['refs']}{where}\n"
+        )
     return 0
 
 

@@ -28,8 +28,12 @@ _CHECK_USAGE = (
     "usage: check {mgts|osts|mdts|all} [PATH]\n"
 )
 _CHECK_KINDS = {
-    "servers": ("osc", "mdc", "mgc"), "all": ("osc", "mdc", "mgc"), "osts": ("osc",), "mdts": ("mdc",),
-    "mgts": ("mgc",), "mgs": ("mgc",),
+    "servers": ("osc", "mdc", "mgc"),
+    "all": ("osc", "mdc", "mgc"),
+    "osts": ("osc",),
+    "mdts": ("mdc",),
+    "mgts": ("mgc",),
+    "mgs": ("mgc",),
 }
 
 
@@ -48,7 +52,9 @@ class Context:
     def of_path(self, path: str) -> dict[str, Any] | None:
         """The client mount that holds a path."""
         real = os.path.realpath(path)
-        holding = [fs for fs in self.filesystems() if real == fs["path"] or real.startswith(fs["path"].rstrip("/") + "/")]
+        holding = [
+            fs for fs in self.filesystems() if real == fs["path"] or real.startswith(fs["path"].rstrip("/") + "/")
+        ]
         return max(holding, key=lambda fs: len(fs["path"]), default=None)
 
 
@@ -86,6 +92,7 @@ def _run(argv: list[str], context: Context) -> int:
 
 # -- df --------------------------------------------------------------------------------------------------------------
 
+
 def _df(words: list[str], context: Context) -> int:
     flags, paths = getopt.gnu_getopt(words, "hHilp:v", ["human-readable", "inodes", "lazy", "pool=", "verbose"])
     names = {name for name, _ in flags}
@@ -111,8 +118,14 @@ def _df_one(fs: dict[str, Any], human: bool, inodes: bool, out: TextIO) -> None:
     out.write(f"{'UUID':<20} {titles[0]:>11} {titles[1]:>11} {titles[2]:>11} {titles[3]:>4}  Mounted on\n")
     up = [target for target in fs["targets"] if target["state"] == "FULL"]
     for target in up:
-        out.write(_row(f"{target['name']}_UUID", _numbers(target, inodes), human,
-                       f"{fs['path']}[{target['kind']}:{target['index']}]"))
+        out.write(
+            _row(
+                f"{target['name']}_UUID",
+                _numbers(target, inodes),
+                human,
+                f"{fs['path']}[{target['kind']}:{target['index']}]",
+            )
+        )
     osts = [_numbers(target, inodes) for target in up if target["kind"] == "OST"]
     total = tuple(sum(column) for column in zip(*osts)) if osts else (0, 0, 0)
     if inodes:
@@ -145,6 +158,7 @@ def _human(kilobytes: int) -> str:
 
 # -- servers ---------------------------------------------------------------------------------------------------------
 
+
 def _check(words: list[str], context: Context) -> int:
     kind = words[0] if words else ""
     if kind not in _CHECK_KINDS:
@@ -159,7 +173,9 @@ def _check(words: list[str], context: Context) -> int:
         if row["type"] not in _CHECK_KINDS[kind]:
             continue
         if row["errno"]:
-            context.err.write(f"lfs check: error: check '{row['name']}': {os.strerror(row['errno'])} ({row['errno']})\n")
+            context.err.write(
+                f"lfs check: error: check '{row['name']}': {os.strerror(row['errno'])} ({row['errno']})\n"
+            )
         else:
             context.out.write(f"{row['name']} active.\n")
     return 0
@@ -181,6 +197,7 @@ def _list(kind: str, title: str) -> Callable[[list[str], Context], int]:
                     state = "ACTIVE" if target["state"] == "FULL" else "INACTIVE"
                     context.out.write(f"{target['index']}: {target['name']}_UUID {state}\n")
         return 0
+
     return command
 
 
@@ -191,13 +208,19 @@ def _getname(words: list[str], context: Context) -> int:
         if fs is None:
             context.err.write(f"lfs getname: cannot get instance for '{paths[0]}': Inappropriate ioctl for device\n")
             return errno.ENOTTY
-        name = fs["instance"] if names & {"-i", "--instance"} else fs["fsname"] if names & {"-n", "--fsname"} else (
-            f"{fs['fsname']}-{fs['instance']}")
+        name = (
+            fs["instance"]
+            if names & {"-i", "--instance"}
+            else fs["fsname"]
+            if names & {"-n", "--fsname"}
+            else (f"{fs['fsname']}-{fs['instance']}")
+        )
         context.out.write(name + ("\n" if paths else f" {fs['path']}\n"))
     return 0
 
 
 # -- names and layouts -----------------------------------------------------------------------------------------------
+
 
 def _fid(path: str) -> str:
     return f"[0x200000401:0x{os.lstat(path).st_ino:x}:0x0]"
@@ -217,11 +240,16 @@ def _fid2path(words: list[str], context: Context) -> int:
     if len(words) < 2:
         context.err.write("usage: fid2path FSNAME|ROOT FID...\n")
         return 4
-    root = words[0] if words[0].startswith("/") else next(
-        (fs["path"] for fs in context.filesystems() if fs["fsname"] == words[0]), words[0])
+    root = (
+        words[0]
+        if words[0].startswith("/")
+        else next((fs["path"] for fs in context.filesystems() if fs["fsname"] == words[0]), words[0])
+    )
     for wanted in words[1:]:
         for folder, names, files in os.walk(root):
-            found = next((os.path.join(folder, n) for n in names + files if _fid(os.path.join(folder, n)) == wanted), None)
+            found = next(
+                (os.path.join(folder, n) for n in names + files if _fid(os.path.join(folder, n)) == wanted), None
+            )
             if found:
                 context.out.write(found + "\n")
                 break
@@ -246,15 +274,19 @@ def _mkdir(words: list[str], context: Context) -> int:
         elif index.lstrip("-").isdigit() and int(index) >= 0 and int(index) not in known:
             text, number = os.strerror(errno.ENODEV), errno.ENODEV
         if number:
-            context.err.write(f"lfs mkdir: dirstripe error on '{path}': {text}\n"
-                              f"lfs setdirstripe: cannot create dir '{path}': {os.strerror(number)}\n")
+            context.err.write(
+                f"lfs mkdir: dirstripe error on '{path}': {text}\n"
+                f"lfs setdirstripe: cannot create dir '{path}': {os.strerror(number)}\n"
+            )
             return number
         os.mkdir(path)
     return 0
 
 
 def _setstripe(words: list[str], context: Context) -> int:
-    flags, paths = getopt.gnu_getopt(words, "c:S:i:p:o:C:E:L:N:d", ["stripe-count=", "stripe-size=", "stripe-index=", "pool="])
+    flags, paths = getopt.gnu_getopt(
+        words, "c:S:i:p:o:C:E:L:N:d", ["stripe-count=", "stripe-size=", "stripe-index=", "pool="]
+    )
     del flags
     for path in paths:
         if context.of_path(os.path.dirname(os.path.abspath(path))) is None:
@@ -278,8 +310,10 @@ def _getstripe(words: list[str], context: Context) -> int:
             return errno.ENOENT
         if context.of_path(path) is None:
             text = os.strerror(errno.ENOTTY)
-            context.err.write(f"lfs getstripe: cb_getstripe: '{path}' not on a Lustre fs?: {text} ({errno.ENOTTY})\n"
-                              f"lfs: getstripe for '{path}' failed: {text}\n")
+            context.err.write(
+                f"lfs getstripe: cb_getstripe: '{path}' not on a Lustre fs?: {text} ({errno.ENOTTY})\n"
+                f"lfs: getstripe for '{path}' failed: {text}\n"
+            )
             return errno.ENOTTY
         if names & {"-c", "--stripe-count"}:
             context.out.write("1\n\n")
@@ -291,7 +325,8 @@ def _getstripe(words: list[str], context: Context) -> int:
             context.out.write(
                 f"{path}\nlmm_stripe_count:  1\nlmm_stripe_size:   4194304\nlmm_pattern:       raid0\nlmm_layout_gen:    0\n"
                 "lmm_stripe_offset: 0\n\tobdidx\t\t objid\t\t objid\t\t group\n"
-                f"\t     0\t{inode:14d}\t{inode:#13x}\t   0x240000400\n\n")
+                f"\t     0\t{inode:14d}\t{inode:#13x}\t   0x240000400\n\n"
+            )
     return 0
 
 
@@ -302,13 +337,24 @@ def _version(_words: list[str], context: Context) -> int:
 
 def _list_commands(_words: list[str], context: Context) -> int:
     for at in range(0, len(_COMMANDS), 4):
-        context.out.write("".join(f"{name:<20}" for name in _COMMANDS[at:at + 4]) + "\n")
+        context.out.write("".join(f"{name:<20}" for name in _COMMANDS[at : at + 4]) + "\n")
     return 0
 
 
 COMMANDS: dict[str, Callable[[list[str], Context], int]] = {
-    "df": _df, "check": _check, "osts": _list("OST", "OBDS"), "mdts": _list("MDT", "MDTS"), "getname": _getname,
-    "path2fid": _path2fid, "fid2path": _fid2path, "mkdir": _mkdir, "setdirstripe": _mkdir, "setstripe": _setstripe,
-    "getstripe": _getstripe, "--version": _version, "version": _version, "--list-commands": _list_commands,
+    "df": _df,
+    "check": _check,
+    "osts": _list("OST", "OBDS"),
+    "mdts": _list("MDT", "MDTS"),
+    "getname": _getname,
+    "path2fid": _path2fid,
+    "fid2path": _fid2path,
+    "mkdir": _mkdir,
+    "setdirstripe": _mkdir,
+    "setstripe": _setstripe,
+    "getstripe": _getstripe,
+    "--version": _version,
+    "version": _version,
+    "--list-commands": _list_commands,
     "list-commands": _list_commands,
 }

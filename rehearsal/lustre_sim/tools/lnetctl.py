@@ -20,12 +20,14 @@ ABORTED = 134
 
 def _group(name: str, table: Table) -> Function:
     """A command that has commands: without one it prints their help and fails."""
+
     def run(argv: list[str], io: Io) -> int:
         if not argv:
             for command in table:
                 io.out.write(f"{name} {command.name}: {command.help}\n")
             return net.EINVAL
         return interpret(io).nested(argv, table)
+
     return run
 
 
@@ -37,6 +39,7 @@ def _leaf(group: str, name: str, help: str, function: Any) -> Command:
             io.out.write(text + "\n")
             return 1
         return int(function(argv, io, text))
+
     return Command(name, run, help + "\n")
 
 
@@ -60,30 +63,60 @@ def _fault_show(_argv: list[str], io: Io, _help: str) -> int:
     return ABORTED
 
 
-LNET = _table("lnet", ("configure", "configure lnet", misc.lnet_configure),
-              ("unconfigure", "unconfigure lnet", misc.lnet_unconfigure))
-ROUTE = _table("route", ("add", "add a route", net.route_add), ("del", "delete a route", net.route_del),
-               ("show", "show routes", net.route_show))
-NET = _table("net", ("add", "add a network", net.net_add), ("del", "delete a network", net.net_del),
-             ("show", "show networks", net.net_show), ("set", "set local NI specific parameter", net.net_set))
+LNET = _table(
+    "lnet",
+    ("configure", "configure lnet", misc.lnet_configure),
+    ("unconfigure", "unconfigure lnet", misc.lnet_unconfigure),
+)
+ROUTE = _table(
+    "route",
+    ("add", "add a route", net.route_add),
+    ("del", "delete a route", net.route_del),
+    ("show", "show routes", net.route_show),
+)
+NET = _table(
+    "net",
+    ("add", "add a network", net.net_add),
+    ("del", "delete a network", net.net_del),
+    ("show", "show networks", net.net_show),
+    ("set", "set local NI specific parameter", net.net_set),
+)
 ROUTING = _table("routing", ("show", "show routing information", misc.routing_show))
 SET = _table("set", *[(name, f"set {name}", partial(misc.set_value, name)) for name in misc.SETTINGS])
-STATS = _table("stats", ("show", "show LNET statistics", misc.stats_show),
-               ("reset", "reset LNET statistics", misc.stats_reset))
-DEBUG = _table("debug", ("recovery", "list recovery queues", _nothing), ("peer", "show peer debug info", _nothing),
-               ("nidlist", "debug nidlist parsing", _nothing))
+STATS = _table(
+    "stats", ("show", "show LNET statistics", misc.stats_show), ("reset", "reset LNET statistics", misc.stats_reset)
+)
+DEBUG = _table(
+    "debug",
+    ("recovery", "list recovery queues", _nothing),
+    ("peer", "show peer debug info", _nothing),
+    ("nidlist", "debug nidlist parsing", _nothing),
+)
 GLOBAL = _table("global", ("show", "show global variables", misc.global_show))
-PEER = _table("peer", ("add", "add a peer NID", net.peer_add), ("del", "delete a peer NID", net.peer_del),
-              ("show", "show peer information", net.peer_show), ("list", "list all peers", net.peer_list),
-              ("set", "set peer ni specific parameter", net.peer_set))
-UDSP = _table("udsp", ("add", "add a udsp", misc.udsp_add), ("del", "delete a udsp", misc.udsp_del),
-              ("show", "show udsps", misc.udsp_show))
+PEER = _table(
+    "peer",
+    ("add", "add a peer NID", net.peer_add),
+    ("del", "delete a peer NID", net.peer_del),
+    ("show", "show peer information", net.peer_show),
+    ("list", "list all peers", net.peer_list),
+    ("set", "set peer ni specific parameter", net.peer_set),
+)
+UDSP = _table(
+    "udsp",
+    ("add", "add a udsp", misc.udsp_add),
+    ("del", "delete a udsp", misc.udsp_del),
+    ("show", "show udsps", misc.udsp_show),
+)
 
 
 def _fault_table(kind: str) -> Table:
-    return _table(kind, ("add", f"add LNet {kind} rule", _nothing), ("del", f"delete LNet {kind} rules", _nothing),
-                  ("reset", f"reset counters for all {kind} rules", _fault_reset),
-                  ("show", f"show {kind} rules", _fault_show))
+    return _table(
+        kind,
+        ("add", f"add LNet {kind} rule", _nothing),
+        ("del", f"delete LNet {kind} rules", _nothing),
+        ("reset", f"reset counters for all {kind} rules", _fault_reset),
+        ("show", f"show {kind} rules", _fault_show),
+    )
 
 
 FAULT = [Command(kind, _group(kind, _fault_table(kind)), f"Manage {kind} rules\n") for kind in ("drop", "delay")]

@@ -20,7 +20,7 @@ from . import _target_options as common
 from ._target_options import Exit, Options, fatal
 
 PROGRAM = "mkfs.lustre"
-_CHUNK = 127            # the real tool copies mke2fs' output in pieces of this size, each after three blanks
+_CHUNK = 127  # the real tool copies mke2fs' output in pieces of this size, each after three blanks
 _GIB_KB = 1 << 20
 _MAX_JOURNAL_MB = {"MDT": 4096, "OST": 1024, "MGS": 1024}
 
@@ -72,6 +72,7 @@ def run(options: Options, out: TextIO, err: TextIO, faults: Faults) -> int:
 
 # -- what is asked for -----------------------------------------------------------------------------------------------
 
+
 def check(options: Options, err: TextIO) -> None:
     """The rules between options, in the order of the real tool."""
     data = options.data
@@ -93,8 +94,9 @@ def check(options: Options, err: TextIO) -> None:
         if data.flags & disk.MDT:
             data.index = 0
             data.flags &= ~disk.NEEDS_INDEX
-        err.write(f"warning: {options.device}: for Lustre 2.4 and later, the target index must be specified "
-                  "with --index\n")
+        err.write(
+            f"warning: {options.device}: for Lustre 2.4 and later, the target index must be specified with --index\n"
+        )
     if not data.flags & disk.MGS and not data.param("mgsnode"):
         raise Exit(22, fatal(PROGRAM, "Must specify --mgsnode"))
 
@@ -109,8 +111,9 @@ def prepare(options: Options, faults: Faults) -> bool:
     except OSError:
         if options.device_kb and not device.startswith("/dev/"):
             return False
-        raise Exit(2, f"{PROGRAM}: {device} apparently does not exist\n"
-                   + fatal(PROGRAM, "unable to prepare backend (2)")) from None
+        raise Exit(
+            2, f"{PROGRAM}: {device} apparently does not exist\n" + fatal(PROGRAM, "unable to prepare backend (2)")
+        ) from None
     return True
 
 
@@ -121,6 +124,7 @@ def complete(options: Options) -> None:
 
 
 # -- the backing file system ------------------------------------------------------------------------------------------
+
 
 def features(options: Options) -> list[str]:
     kind = options.data.kind
@@ -176,9 +180,11 @@ def format_device(options: Options, exists: bool, out: TextIO, loud: bool) -> No
     text = mke2fs_options(options, kilobytes)
     command = f"mke2fs -j -b 4096 -L {data.name()} {text} {device} {kilobytes}k"
     if loud:
-        out.write(f"formatting backing filesystem {data.mount_type} on {device}\n"
-                  f"\ttarget name   {data.name()}\n\tkilobytes     {kilobytes}\n\toptions       {text}\n"
-                  f"mkfs_cmd = {command}\n")
+        out.write(
+            f"formatting backing filesystem {data.mount_type} on {device}\n"
+            f"\ttarget name   {data.name()}\n\tkilobytes     {kilobytes}\n\toptions       {text}\n"
+            f"mkfs_cmd = {command}\n"
+        )
     done = subprocess.run(_executed(command), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode == 0:
         return
@@ -186,11 +192,14 @@ def format_device(options: Options, exists: bool, out: TextIO, loud: bool) -> No
         if line.startswith("mke2fs ") and "(" in line:
             continue
         for at in range(0, len(line), _CHUNK):
-            out.write("   " + line[at:at + _CHUNK])
+            out.write("   " + line[at : at + _CHUNK])
         out.write("\n")
     status = done.returncode << 8
-    raise Exit(1, fatal(PROGRAM, f"Unable to build fs {device} ({status})") + fatal(PROGRAM, f"mkfs failed {status}"),
-               announce=False)
+    raise Exit(
+        1,
+        fatal(PROGRAM, f"Unable to build fs {device} ({status})") + fatal(PROGRAM, f"mkfs failed {status}"),
+        announce=False,
+    )
 
 
 def _executed(command: str) -> list[str]:
@@ -211,8 +220,14 @@ def _refuse_lustre(options: Options, out: TextIO, loud: bool) -> None:
     if loud:
         out.write("found\n" if found else "not found\n")
     if found:
-        raise Exit(1, fatal(PROGRAM, f"Device {options.device} was previously formatted for lustre. Use --reformat to "
-                                     "reformat it, or tunefs.lustre to modify."))
+        raise Exit(
+            1,
+            fatal(
+                PROGRAM,
+                f"Device {options.device} was previously formatted for lustre. Use --reformat to "
+                "reformat it, or tunefs.lustre to modify.",
+            ),
+        )
 
 
 def _bytes_per_inode(kind: str, kilobytes: int) -> list[str]:
@@ -231,7 +246,7 @@ def _take(text: str, option: str) -> tuple[str, str]:
     if option not in words:
         return text, ""
     at = words.index(option)
-    return " ".join(words[:at] + words[at + 2:]), words[at + 1] if at + 1 < len(words) else ""
+    return " ".join(words[:at] + words[at + 2 :]), words[at + 1] if at + 1 < len(words) else ""
 
 
 def _usage() -> str:

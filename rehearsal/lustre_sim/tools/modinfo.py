@@ -19,16 +19,40 @@ from .modprobe import path_of
 
 PROGRAM = "modinfo"
 OPTIONS = {
-    "author": NONE, "description": NONE, "license": NONE, "parameters": NONE, "filename": NONE, "field": REQUIRED,
-    "null": NONE, "set-version": REQUIRED, "basedir": REQUIRED, "modname": NONE, "help": NONE, "version": NONE,
+    "author": NONE,
+    "description": NONE,
+    "license": NONE,
+    "parameters": NONE,
+    "filename": NONE,
+    "field": REQUIRED,
+    "null": NONE,
+    "set-version": REQUIRED,
+    "basedir": REQUIRED,
+    "modname": NONE,
+    "help": NONE,
+    "version": NONE,
 }
 LETTERS = {
-    "a": "author", "d": "description", "l": "license", "p": "parameters", "n": "filename", "F": "field", "0": "null",
-    "k": "set-version", "b": "basedir", "m": "modname", "h": "help", "V": "version",
+    "a": "author",
+    "d": "description",
+    "l": "license",
+    "p": "parameters",
+    "n": "filename",
+    "F": "field",
+    "0": "null",
+    "k": "set-version",
+    "b": "basedir",
+    "m": "modname",
+    "h": "help",
+    "V": "version",
 }
 PARAMETERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "modinfo_params.txt")
 VERSION = "2.17.0_dirty"
-DESCRIPTIONS = {"lustre": "Lustre Client File System", "lnet": "Lustre Networking layer", "libcfs": "Lustre helper library"}
+DESCRIPTIONS = {
+    "lustre": "Lustre Client File System",
+    "lnet": "Lustre Networking layer",
+    "libcfs": "Lustre helper library",
+}
 
 
 def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any) -> int:
@@ -44,8 +68,9 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any)
     if faults.on("wrong-kernel") or release != os.uname().release:
         err.write(f"modinfo: ERROR: Module {ours[0]} not found.\n")
         return 1
-    field = parsed.value("field") or next((name for name in ("author", "description", "license", "filename", "parameters")
-                                           if parsed.has(name)), None)
+    field = parsed.value("field") or next(
+        (name for name in ("author", "description", "license", "filename", "parameters") if parsed.has(name)), None
+    )
     for name in ours:
         out.write(_shown(_modules.canonical(name), field, release))
     return 0
@@ -53,15 +78,22 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any)
 
 def _shown(name: str, field: str | None, release: str) -> str:
     fields = {
-        "filename": path_of(name), "license": "GPL", "version": VERSION,
-        "description": DESCRIPTIONS.get(name, f"Lustre {name}"), "author": "OpenSFS, Inc. <http://www.lustre.org/>",
+        "filename": path_of(name),
+        "license": "GPL",
+        "version": VERSION,
+        "description": DESCRIPTIONS.get(name, f"Lustre {name}"),
+        "author": "OpenSFS, Inc. <http://www.lustre.org/>",
     }
     if name == "lustre":
         fields["alias"] = "fs-lustre"
-    fields.update({
-        "depends": ",".join(_modules.MODULES[name][1].split()), "retpoline": "Y", "name": name,
-        "vermagic": f"{release} SMP preempt mod_unload modversions ",
-    })
+    fields.update(
+        {
+            "depends": ",".join(_modules.MODULES[name][1].split()),
+            "retpoline": "Y",
+            "name": name,
+            "vermagic": f"{release} SMP preempt mod_unload modversions ",
+        }
+    )
     if field in ("parameters", "parm"):
         return "".join(line + "\n" for line in _parameters(name))
     if field is not None:
@@ -86,5 +118,7 @@ def _others(argv: list[str], words: list[str], out: TextIO, err: TextIO) -> int:
     rc = run_real(PROGRAM, argv, out, err)
     if rc is not None:
         return rc
-    err.write(f"modinfo: ERROR: Module {words[0]} not found.\n" if words else "modinfo: ERROR: missing module or filename.\n")
+    err.write(
+        f"modinfo: ERROR: Module {words[0]} not found.\n" if words else "modinfo: ERROR: missing module or filename.\n"
+    )
     return 1

@@ -22,8 +22,28 @@ PROGRAM = "mount.lustre"
 TABLE = "/proc/self/mounts"
 # words that mount(8) or systemd use and no file system sees
 _NOT_PASSED = {
-    "defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "noowner", "group", "_netdev", "nofail", "loop", "rw",
-    "async", "exec", "suid", "dev", "atime", "diratime", "norelatime", "force",
+    "defaults",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "nousers",
+    "owner",
+    "noowner",
+    "group",
+    "_netdev",
+    "nofail",
+    "loop",
+    "rw",
+    "async",
+    "exec",
+    "suid",
+    "dev",
+    "atime",
+    "diratime",
+    "norelatime",
+    "force",
 }
 _NOT_PASSED_KEYS = ("x-", "comment=", "md_stripe_cache_size=")
 _HINTS = {
@@ -32,13 +52,13 @@ _HINTS = {
     errno.ENOTBLK: "Do you need -o loop?\n",
     errno.ENOMEDIUM: "This filesystem needs at least 1 OST\n",
     errno.ENOENT: "Is the MGS specification correct?\nIs the filesystem name correct?\n"
-                  "If upgrading, is the copied client log valid? (see upgrade docs)\n",
+    "If upgrading, is the copied client log valid? (see upgrade docs)\n",
     errno.EALREADY: "The target service is already running. ({source})\n",
     errno.ENXIO: "The target service failed to start (bad config log?) ({source}).  See /var/log/messages.\n",
     errno.EIO: "Is the MGS running?\n",
     errno.EADDRINUSE: "The target service's index is already in use. ({source})\n",
     errno.EINVAL: "This may have multiple causes.\n{name}Are the mount options correct?\n"
-                  "Check the syslog for more info.\n",
+    "Check the syslog for more info.\n",
 }
 
 
@@ -56,7 +76,9 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any)
 
 def run(argv: list[str], out: TextIO, err: TextIO, kernel: Any, faults: Faults) -> int:
     try:
-        found, rest = getopt.gnu_getopt(argv, "fhno:svVt:", ["fake", "force", "help", "nomtab", "options=", "verbose", "version"])
+        found, rest = getopt.gnu_getopt(
+            argv, "fhno:svVt:", ["fake", "force", "help", "nomtab", "options=", "verbose", "version"]
+        )
     except getopt.GetoptError as error:
         raise Exit(22, f"{PROGRAM}: unknown option '{error.opt}'\n" + _usage()) from error
     words = dict(found)
@@ -141,8 +163,11 @@ def _check_table(given: str, source: str, path: str, remount: bool, force: bool)
     with open(TABLE, encoding="utf-8", errors="surrogateescape") as stream:
         rows = [line.split() for line in stream]
     there = any(
-        row[0] in (given, source) and row[1] == path.replace(" ", "\\040") and row[2].startswith(("lustre", "fuse.lustre"))
-        for row in rows if len(row) > 2
+        row[0] in (given, source)
+        and row[1] == path.replace(" ", "\\040")
+        and row[2].startswith(("lustre", "fuse.lustre"))
+        for row in rows
+        if len(row) > 2
     )
     if there and not remount:
         raise Exit(17, f"{PROGRAM}: according to /etc/mtab {given} is already mounted on {path}\n")
@@ -158,8 +183,11 @@ def _need_target(device: str) -> None:
     except SimError:
         found = None
     if found is None:
-        raise Exit(19, f"{PROGRAM}: {device} has not been formatted with mkfs.lustre or the backend filesystem type is "
-                       "not supported by this tool\n")
+        raise Exit(
+            19,
+            f"{PROGRAM}: {device} has not been formatted with mkfs.lustre or the backend filesystem type is "
+            "not supported by this tool\n",
+        )
     if found.flags & disk.NEEDS_INDEX and not found.stand_alone_mgs:
         raise Exit(22, f"{PROGRAM}: {device} has no index assigned (probably formatted with old mkfs)\n")
     if not found.flags & disk.MGS and not found.param("mgsnode"):
@@ -174,7 +202,7 @@ def _skpath(options: list[str]) -> None:
 
 def _apply_params(kernel: Any, source: str) -> None:
     """The parameters that ``lctl set_param -C`` stored for mounts of this client; what fails is only logged."""
-    fsname = source[source.index(":/") + 2:].split("/")[0]
+    fsname = source[source.index(":/") + 2 :].split("/")[0]
     for name in ("client", fsname):
         try:
             with open(f"/etc/lustre/mount.{name}.params", encoding="utf-8") as stream:

@@ -75,8 +75,9 @@ def run(argv: list[str], device: str, out: TextIO, err: TextIO, faults: Faults) 
 def _read(device: str, out: TextIO, loud: bool, faults: Faults) -> disk.MountData:
     missing = faults.on("device-vanishes", device) or not os.path.exists(device)
     if missing:
-        raise Exit(2, f"{PROGRAM}: {device} apparently does not exist\n"
-                   + fatal(PROGRAM, "unable to prepare backend (2)"))
+        raise Exit(
+            2, f"{PROGRAM}: {device} apparently does not exist\n" + fatal(PROGRAM, "unable to prepare backend (2)")
+        )
     if loud:
         out.write("checking for existing Lustre data: ")
     try:
