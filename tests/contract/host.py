@@ -14,6 +14,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -141,25 +142,25 @@ def _nothing(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
 
 
 @contextmanager
-def simulated_host(folder: Path, description: Mapping[str, Any]) -> Iterator[Host]:
-    """A host as a session describes it (``interfaces``, ``devices``, ``plain_e2fsprogs``), taken away at the end."""
-    (folder / "dev").mkdir()
-    for name, megabytes in description.get("devices", {}).items():
-        with (folder / "dev" / name).open("wb") as stream:
-            stream.truncate(megabytes << 20)
-    for name in ("mnt", "root", "tmp", "state"):
-        (folder / name).mkdir()
-    node = make_node(folder / "state", "host", description["interfaces"], clock=FakeClock(), routing_delay=3600.0)
-    node.lnet.messages.wire = DeadWire()
-    path = os.environ["PATH"] if description.get("plain_e2fsprogs") else f"{_aware(folder)}:{os.environ['PATH']}"
-    with pytest.MonkeyPatch.context() as patch:
+def simulated_host(description: Mapping[str, Any]) -> Iterator[Host]:
+    """A host as a session describes it (``interfaces``, ``devices``, ``plain_e2fsprogs``); nothing of it is left at the end."""
+    with tempfile.TemporaryDirectory(prefix="lustre-contract-") as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        for part in ("dev", "mnt", "root", "tmp", "state"):
+            (folder / part).mkdir()
+        for device, megabytes in description.get("devices", {}).items():
+            with (folder / "dev" / device).open("wb") as stream:
+                stream.truncate(megabytes << 20)
+        node = make_node(folder / "state", "host", description["interfaces"], clock=FakeClock(), routing_delay=3600.0)
+        node.lnet.messages.wire = DeadWire()
+        path = os.environ["PATH"] if description.get("plain_e2fsprogs") else f"{_aware(folder)}:{os.environ['PATH']}"
         patch.setenv("PATH", path)
         patch.setenv("LC_ALL", "C")
         patch.setattr(lctl_params, "MOUNT_PARAMS", f"{folder}/etc/lustre/mount.{{}}.params")
         try:
             yield Host(folder, node)
         finally:
-            for mounted in reversed(mounts_below(folder)):
+            for mounted in reversed(_mounts_below(folder)):
                 subprocess.run(["umount", mounted], check=True)
 
 
@@ -173,7 +174,7 @@ def _aware(folder: Path) -> Path:
     return tools
 
 
-def mounts_below(folder: Path) -> list[str]:
+def _mounts_below(folder: Path) -> list[str]:
     return [row.split()[1] for row in _table() if row.split()[1].startswith(f"{folder}/")]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,10 @@ from tests.rehearsal_sim.support import recording
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host() -> Iterator[Host]:
     """The recorded file system, up, with its client on the same node."""
     session = SESSIONS["params: read"]
-    with simulated_host(tmp_path_factory.mktemp("host"), session["host"]) as made:
+    with simulated_host(session["host"]) as made:
         for command in flat(session["setup"]):
             assert made.run(command).rc == 0, command
         yield made
@@ -94,9 +93,9 @@ OST = "mkfs.lustre --ost --fsname=lustre --index={} --mgsnode=10.0.2.15@tcp {}"
 
 
 @pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Host]:
+def servers() -> Iterator[Host]:
     """An MGS with MDT0000 that was formatted, never started, and an OST."""
-    with simulated_host(tmp_path, SESSIONS["storage: mounted"]["host"]) as made:
+    with simulated_host(SESSIONS["storage: mounted"]["host"]) as made:
         assert made.run("mkfs.lustre --mgs --mdt --fsname=lustre --index=0 /dev/vdb").rc == 0
         assert made.run(OST.format(0, "/dev/vdd")).rc == 0
         made.run("mkdir -p /mnt/mdt0 /mnt/ost0 /mnt/ost1 /mnt/client; modprobe lustre; lnetctl lnet configure --all")

@@ -31,10 +31,10 @@ class Tools:
 
 
 @pytest.fixture
-def tools(tmp_path):
+def tools():
     """The recorded file system, up, on one node."""
     session = SESSIONS["params: read"]
-    with simulated_host(tmp_path, session["host"]) as host:
+    with simulated_host(session["host"]) as host:
         for command in flat(session["setup"]):
             assert host.run(command).rc == 0, command
         yield Tools(host.node)
