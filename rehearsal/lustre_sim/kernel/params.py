@@ -168,7 +168,7 @@ class Params(Subsystem):
                 assert current.put is not None
                 current.put(value)
             else:
-                self._changed[path] = checked(path, _read(current), value)
+                self._changed[path] = self._changed[_twin(path)] = checked(path, _read(current), value)
         except SimError as error:
             result["errno"] = error.errno
         return result
@@ -372,6 +372,13 @@ def _read_only(path: str, value: Any) -> bool:
     if isinstance(value, Param):
         return value.put is None
     return callable(value) or bool(READ_ONLY.search(path))
+
+
+def _twin(path: str) -> str:
+    """The other name of the same value: an MDT's connection to an OST stands below ``osc`` and ``osp``."""
+    kind, _, rest = path.partition("/")
+    other = {"osc": "osp", "osp": "osc"}.get(kind)
+    return f"{other}/{rest}" if other and "-osc-MDT" in rest else path
 
 
 def to_path(name: str) -> str:
