@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import stat
 import struct
 import threading
@@ -94,6 +95,7 @@ class FuseMount:
         self._next_handle = 1
         if folder is not None:
             self._remember(os.open(folder, os.O_PATH | os.O_CLOEXEC))
+        _allow_many_files()
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         data = f"fd={self._fuse},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
         flags = 0
@@ -450,6 +452,13 @@ _OPERATIONS: dict[int, Callable[[FuseMount, Request], bytes | None]] = {
     42: FuseMount._forget_many,
     45: FuseMount._rename2,
 }
+
+
+def _allow_many_files() -> None:
+    """A descriptor per file that the kernel remembers, and it forgets only when memory is short."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _attributes(info: os.stat_result) -> bytes:
