@@ -239,11 +239,12 @@ class Params(Subsystem):
             )
 
         done = 0
-        for name, fields in _conf_places(mgs.logs.names(), fsname, target, parameter, value):
+        places = list(_conf_places(mgs.logs.names(), fsname, target, parameter, value))
+        for name, fields in places:
             done += mgs.logs.cancel(name, now, same)
             if not delete:
                 mgs.logs.add(name, now, ("conf_param", {**fields, "_target": target}))
-        if delete and not done:
+        if delete and places and not done:
             raise SimError(errno.ENOENT, parameter)
 
     def log_print(self, log: str, raw: bool = False) -> list[str]:
