@@ -79,7 +79,7 @@ def _in_order(live: Sequence[lnetctl_state.Udsp], order: list[_Ends]) -> set[_En
 
 
 def _longest(runs: list[list[_Ends]]) -> list[_Ends]:
-    return max(runs, key=lambda run: len(run), default=[])
+    return max(runs, key=len, default=[])
 
 
 def _ends(rule: WantUdsp | lnetctl_state.Udsp) -> _Ends:

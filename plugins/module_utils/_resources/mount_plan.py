@@ -130,7 +130,10 @@ def _identity(have: MountHave, want: MountWant, live: MountEntry) -> tuple[str, 
     if client is None or (client.fsname, client.subdir) != (want.fsname, want.subdir):
         raise Refused(doing, other, remedy)
     wanted = mounts.client_source(want.source)
-    assert wanted is not None
+    if wanted is None:
+        raise Refused(
+            doing, f"{want.source} is not a source of a Lustre client mount", "Correct mgs_nids, fsname and subdir."
+        )
     if client.node_set == wanted.node_set:
         return None
     if client.nodes is not None and not client.nids & wanted.nids and not want.remount:
