@@ -25,7 +25,7 @@ import pytest
 from lustre_sim.node import FakeClock, Node
 from lustre_sim.tools import lctl_params
 
-from tests.contract.shell import Done, Program, Shell
+from tests.contract.shell import Done, NotUnderstood, Program, Shell
 from tests.rehearsal_sim.support import REHEARSAL, DeadWire, SimError, make_node
 
 TOOLS = (
@@ -37,6 +37,8 @@ REAL = (
     "awk", "blkid", "cat", "cp", "dd", "e2label", "echo", "egrep", "findmnt", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
     "sed", "seq", "sort", "tail", "touch", "tr", "umount", "wc",
 )  # fmt: skip
+#: those of them that change something: only below the host's folder
+WRITERS = ("cp", "dd", "e2label", "mkdir", "rm", "touch", "umount")
 _OURS = re.compile(r"(?<![\w./-])(?=/(?:dev/(?:vd|\$)|mnt/|root/|tmp/|proc/mounts|etc/mtab))")
 
 
@@ -103,6 +105,12 @@ class Host:
 
     def _real(self, name: str) -> Program:
         def run(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+            for path in (word.partition("=")[2] if name == "dd" else word for word in argv):
+                outside = path.startswith("/") and not path.startswith(f"{self.folder}/")
+                if name in WRITERS and outside and path not in ("/dev/zero", "/dev/null"):
+                    raise NotUnderstood(f"{name} of {path}, outside of {self.folder}")
+            if name == "sed" and "-i" in argv:
+                raise NotUnderstood("sed -i")
             done = subprocess.run(
                 [name, *argv], input=stdin.read(), capture_output=True, text=True, check=False, timeout=60,
                 cwd=self._shell.folder,
