@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,12 @@ def run(argv: list[str], environ: dict[str, str]) -> tuple[int, str]:
     return process.returncode, "".join(said)
 
 
+def clear(site: str, environ: dict[str, str]) -> None:
+    """Nothing of an earlier run: neither its hosts nor what molecule remembers of them."""
+    subprocess.run([sys.executable, "-m", "rehearsal.hosts", "down", "--site", site], cwd=envs.ROOT, check=True)
+    shutil.rmtree(environ["MOLECULE_EPHEMERAL_DIRECTORY"], ignore_errors=True)
+
+
 def judge(text: str, hosts: set[str]) -> tuple[int, list[str]]:
     """Number of tests that passed, and what is missing for a success."""
     said = _STEP.split(text)
@@ -104,6 +111,7 @@ def main(words: list[str]) -> int:
     kept = "--destroy=never" in words
     environ = environment(folder, site, kept)
     hosts = declared(folder, environ, scenario)
+    clear(site, environ)
     code = 130
     try:
         code, text = run([str(folder / "bin" / "molecule"), "test", "-s", scenario, *words[1:]], environ)

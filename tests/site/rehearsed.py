@@ -178,11 +178,11 @@ class Rehearsed:
         return done.stdout.strip()
 
     @contextlib.contextmanager
-    def fault(self, name: str, host: str = "") -> Iterator[None]:
-        """A fault of the simulated Lustre (see FAULTS.md), on for the whole site or for one host."""
+    def fault(self, name: str, host: str = "", hits: int = 0) -> Iterator[None]:
+        """A fault of the simulated Lustre (see FAULTS.md), on for the whole site or one host, always or a few times."""
         folder = "/var/lib/lustre-sim/node/faults" if host else "/var/lib/lustre-sim/site/faults"
         where = host or self.hosts[0]
-        self.sh(where, f"mkdir -p {folder} && touch '{folder}/{name}'")
+        self.sh(where, f"mkdir -p {folder} && echo {hits or ''} > '{folder}/{name}'")
         try:
             yield
         finally:
