@@ -31,6 +31,8 @@ _GATHER = {
 #: A NID that must not answer gets as long as a slow one that answers would need.
 SILENT_SECONDS, SILENT_BOUND = 3, 20.0
 _PAUSES = (2.0, 10.0)
+#: A connection is made within some tens of seconds or waits for a target that does not run.
+CONNECT_SECONDS = 60.0
 _SQUASH = "If root is squashed for this client, name a directory that it may write to (directory)."
 
 
@@ -161,7 +163,7 @@ class Verifier:
 
     def _unsettled(self, node: Mapping[str, Any]) -> bool:
         recovering = "recovery" in self.checks and not all(check.ok for check in self._recovery(node))
-        connecting = "imports" in self.checks and not all(check.ok for check in self._imports(node))
+        connecting = "imports" in self.checks and self.waited < CONNECT_SECONDS and not all(check.ok for check in self._imports(node))
         return recovering or connecting
 
     @staticmethod

@@ -37,7 +37,7 @@ options:
     choices: [health, targets, recovery, lnet, imports, mounts, files]
     default: [health, targets, recovery, lnet, imports, mounts, files]
   timeout:
-    description: How many seconds recovery and connections are waited for. V(0) does not wait.
+    description: How many seconds recovery, and up to a minute of them connections, are waited for. V(0) does not wait.
     type: int
     default: 300
   size:

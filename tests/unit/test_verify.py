@@ -155,6 +155,8 @@ def test_connections_of_its_file_systems_only(fake, transcript):
     assert verifier(fake([lctl(out)]), {"mounts": [client]}, ("imports",)).verify()["healthy"]
     result = verifier(fake([lctl(broken)]), {"mounts": [client]}, ("imports",), timeout=0).verify()
     assert not result["healthy"] and "is DISCONN after 0 s" in result["problems"][0]
+    result = verifier(fake([lctl(broken)] * 10), {"mounts": [client]}, ("imports",), timeout=300).verify()
+    assert not result["healthy"] and 60 <= result["waited"] < 75
     # Connections of a file system that this node has nothing to do with are not its trouble; the MGS is.
     result = verifier(fake([lctl(broken)]), {"mounts": [CLIENT]}, ("imports",), timeout=0).verify()
     assert {check["name"] for check in result["checks"]} == {"import"}
