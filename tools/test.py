@@ -32,6 +32,7 @@ class Board:
 
     passed: int = 0
     failed: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
     stop: bool = False
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,7 +46,13 @@ def run_lane(names: list[stages.Stage], board: Board, keep_going: bool) -> None:
     for stage in names:
         if board.stop or (board.failed and not keep_going):
             return
-        run_stage(stage, board)
+        try:
+            run_stage(stage, board)
+        except SystemExit as error:  # a missing interpreter, an environment that cannot be made
+            with board.lock:
+                board.failed.append(stage.name)
+            board.say(f"  FAIL {stage.name}: {error}")
+        board.finished.append(stage.name)
 
 
 def run_stage(stage: stages.Stage, board: Board) -> None:
@@ -121,10 +128,10 @@ def main() -> int:
         )
         for lane in sorted(lanes)
     ]
-    return finish(threads, board, started)
+    return finish(threads, board, started, len(chosen), any(stage.lane == "hosts" for stage in chosen))
 
 
-def finish(threads: list[threading.Thread], board: Board, started: float) -> int:
+def finish(threads: list[threading.Thread], board: Board, started: float, stages_chosen: int, hosts: bool) -> int:
     """Wait for the lanes, pass Ctrl-C on to the running stages, clean up, and count."""
     for thread in threads:
         thread.start()
@@ -139,7 +146,10 @@ def finish(threads: list[threading.Thread], board: Board, started: float) -> int
         for thread in threads:
             thread.join()
         board.failed.append("interrupted")
-    left = stages.leftovers()
+    if len(board.finished) < stages_chosen and not board.failed:
+        board.failed.append("stages")
+        board.say(f"  FAIL stages: only {len(board.finished)} of {stages_chosen} stages ran to their end.")
+    left = stages.leftovers() if hosts else ""
     if left:
         board.failed.append("leftovers")
         board.say(f"  FAIL leftovers: the tests left these on the machine:\n{left}")
