@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -78,11 +79,13 @@ class Stage:
     count: Callable[[str], int] = one
     limit: int = 900
 
-    def command(self) -> list[str]:
+    def command(self, scratch: str) -> list[str]:
+        """The words to run; pytest gets a scratch folder of its own, which several runs side by side cannot share."""
         if not self.env:
             return [sys.executable, *self.words]
         folder = envs.ensure(self.env)
-        return [str(folder / "bin" / self.words[0]), *self.words[1:]]
+        own = [f"--basetemp={scratch}/pytest"] if self.words[0] == "pytest" else []
+        return [str(folder / "bin" / self.words[0]), *self.words[1:], *own]
 
 
 def _unit(release: str) -> Stage:
@@ -162,12 +165,24 @@ ALL: tuple[Stage, ...] = (
 
 
 def leftovers() -> str:
-    """What rehearsals left on this machine, as text; empty when nothing."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rehearsal.hosts", "leftovers", "--prefix", "test"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    """What tests left on this machine, as text; empty when nothing. A demo that runs is none of it."""
+    command = [sys.executable, "-m", "rehearsal.hosts", "leftovers", "--prefix", "test-"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = [done.stdout + done.stderr] if done.returncode else []
+    state = os.environ.get("LUSTRE_CORE_STATE", "/var/lib/lustre.core-rehearsal")
+    found += [f"process {line}" for line in _processes(f"{state}/test-")]
+    found += [f"folder {path}" for path in Path(tempfile.gettempdir()).glob("lustre-core-*")]
+    return "\n".join(found)
+
+
+def _processes(mention: str) -> list[str]:
+    """Processes whose command line mentions a path: an ssh in the background, a playbook without a parent."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue
+        if mention in words:
+            found.append(f"{path.parent.name}: {words[:200]}")
+    return found

@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -59,9 +60,9 @@ def run_stage(stage: stages.Stage, board: Board) -> None:
     started = time.monotonic()
     board.say(f"  ...  {stage.name}: {stage.about}")
     log = LOGS / f"{stage.name}.log"
-    with open(log, "wb") as stream:
+    with tempfile.TemporaryDirectory(prefix="lc-", ignore_cleanup_errors=True) as scratch, open(log, "wb") as stream:
         process = subprocess.Popen(
-            stage.command(),
+            stage.command(scratch),
             cwd=stages.ROOT,
             env=stages.environment(),
             stdout=stream,
