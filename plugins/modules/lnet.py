@@ -61,7 +61,10 @@ options:
         type: dict
         suboptions:
           conns_per_peer:
-            description: Connections to each peer. V(0) leaves the number to LNet. Set on the running interface.
+            description:
+              - Connections to each peer. V(0) leaves the number to LNet.
+              - Set on running interfaces where all of them are to have the same number, since no command sets it for one of
+                them. Where they are to differ it is taken when an interface is added, as O(networks[].tunables) are.
             type: int
           tos:
             description: Type of service of the IP packets (Lustre 2.16 and newer).

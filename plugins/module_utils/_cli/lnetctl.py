@@ -176,8 +176,9 @@ def net_del(net: str, interface: str | None = None) -> tuple[str, ...]:
     return (TOOL, "net", "del", "--net", net, *(("--if", interface) if interface else ()))
 
 
-def net_set_conns(nid: str, value: int) -> tuple[str, ...]:
-    return (TOOL, "net", "set", "--nid", nid, "--conns-per-peer", str(value))
+def net_set_conns(value: int) -> tuple[str, ...]:
+    """For all interfaces at once: 2.17.0 ends with 0 and changes nothing for ``--nid``, and takes ``--net`` for all nets."""
+    return (TOOL, "net", "set", "--all", "--conns-per-peer", str(value))
 
 
 def route_add(net: str, gateway: str, hop: int | None, priority: int | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, l
 from ansible_collections.lustre.core.plugins.module_utils._errors import NeedsRelease
 from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_conns import conns_of_all, tune_all
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_system import LustreMount
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_udsp import plan_udsp
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_want import (
@@ -65,15 +66,16 @@ def plan_live(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[Lustre
 
 
 #: What runs over a network goes before it. Settings come before networks (discovery decides how a new
-#: interface presents itself), networks before what runs over them.
+#: interface presents itself), networks before what runs over them.  What is tuned is all that is there, so it
+#: comes before anything is added.
 _ORDER = (
     "remove policy",
     "remove peer",
     "remove route",
     "remove network",
     "set",
-    "add network",
     "tune network",
+    "add network",
     "add route",
     "set routing",
     "set buffers",
@@ -86,14 +88,15 @@ def _rank(step: Step) -> int:
     return _ORDER.index(step.action)
 
 
+def _staying(have: lnetctl_state.State, draft: Draft) -> list[lnetctl_state.Interface]:
+    """The interfaces that no step takes down."""
+    removed = {step.argv[4:] for step in draft.removals if step.action == "remove network"}
+    return [ni for ni in have.interfaces if not {(ni.net,), *((ni.net, "--if", name) for name in ni.interfaces)} & removed]
+
+
 def _emptied(have: lnetctl_state.State, draft: Draft) -> set[str]:
     """Networks that lose all their interfaces on the way: LNet forgets their routes and peers, too."""
-    removed = {step.argv[4:] for step in draft.removals if step.action == "remove network"}
-    kept = {
-        ni.net
-        for ni in have.interfaces
-        if not {(ni.net,), *((ni.net, "--if", name) for name in ni.interfaces)} & removed
-    }
+    kept = {ni.net for ni in _staying(have, draft)}
     return {ni.net for ni in have.interfaces} - kept
 
 
@@ -113,8 +116,6 @@ def _start(want: LnetWant, have: lnetctl_state.State) -> list[Step]:
 
 
 def _networks(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], draft: Draft) -> None:
-    for network in want.networks:
-        _network(network, want, have, mounts, draft)
     declared = {network.net: network for network in want.networks}
     for net in dict.fromkeys(ni.net for ni in have.interfaces):
         if net not in declared:
@@ -122,15 +123,26 @@ def _networks(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[Lustre
     for ni in have.interfaces:
         if ni.net in declared and not set(ni.interfaces) & set(declared[ni.net].interfaces):
             _undeclared(ni.net, ni, want, have, mounts, draft)
+    together = conns_of_all(want, _staying(have, draft))
+    tune = tune_all(together, _staying(have, draft)) if together is not None else None
+    if tune is not None:
+        draft.add("tune network", *tune)
+    for network in want.networks:
+        _network(network, together is not None, want, have, mounts, draft)
 
 
 def _network(
-    network: Network, want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], draft: Draft
+    network: Network,
+    conns_done: bool,
+    want: LnetWant,
+    have: lnetctl_state.State,
+    mounts: Sequence[LustreMount],
+    draft: Draft,
 ) -> None:
     live = {name: ni for ni in have.interfaces if ni.net == network.net for name in ni.interfaces}
     missing = [name for name in network.interfaces if name not in live]
     for name in network.interfaces:
-        if name in live and _tune(network, name, live[name], want, mounts, draft):
+        if name in live and _tune(network, conns_done, name, live[name], want, mounts, draft):
             missing.append(name)
     if missing:
         ordered = [name for name in network.interfaces if name in missing]
@@ -141,6 +153,7 @@ def _network(
 
 def _tune(
     network: Network,
+    conns_done: bool,
     name: str,
     ni: lnetctl_state.Interface,
     want: LnetWant,
@@ -149,15 +162,8 @@ def _tune(
 ) -> bool:
     """Compare the tunables that are declared; True when the NI is taken down to be added again."""
     lnd = {key: value for key, value in network.lnd_tunables.items() if str(ni.lnd_tunables.get(key)) != str(value)}
-    # 0 leaves the number to LNet, which then shows the one it chose.
-    if network.lnd_tunables.get("conns_per_peer") == 0:
+    if conns_done or network.lnd_tunables.get("conns_per_peer") == 0:
         lnd.pop("conns_per_peer", None)
-    if "conns_per_peer" in lnd:
-        value = int(lnd.pop("conns_per_peer"))
-        found = ni.lnd_tunables.get("conns_per_peer")
-        draft.add(
-            "tune network", ni.nid, f"conns_per_peer is {found}, wanted {value}", lnetctl.net_set_conns(ni.nid, value)
-        )
     fixed: dict[str, tuple[Any, Any]] = {
         key: (ni.tunables.get(key), value) for key, value in network.tunables.items() if ni.tunables.get(key) != value
     }
