@@ -95,7 +95,7 @@ options:
         default: ''
       params:
         description:
-          - Parameters stored on the target, such as C(ost.quota_type). Parameters found but not declared stay.
+          - Parameters stored on the target, such as C(failover.mode). Parameters found but not declared stay.
           - Values without spaces. What C(lctl conf_param) or C(lctl set_param -P) set is not stored here, see M(lustre.core.param).
         type: dict
         default: {}
@@ -139,7 +139,7 @@ EXAMPLES = r"""
         mgs_nids: [[10.77.0.11@tcp], [10.77.0.12@tcp]]
         service_nids: [[10.77.0.21@tcp], [10.77.0.22@tcp]]
         params:
-          ost.quota_type: ug
+          failover.mode: failout
         format: true
 
 - name: What is on the device, and how does it differ from the description?
