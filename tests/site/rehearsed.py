@@ -133,8 +133,10 @@ class Rehearsed:
             raise
 
     def __exit__(self, *_: object) -> None:
-        self.rehearse("down")
-        self._folder.cleanup()
+        try:
+            self.rehearse("down")
+        finally:
+            self._folder.cleanup()
 
     def rehearse(self, command: str, *words: str) -> str:
         return _checked([sys.executable, "-m", "rehearsal.hosts", command, "--site", self.layout.site, *words], 300)

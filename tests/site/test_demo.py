@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from .conftest import Demo
 
 HOSTS = ["client1", "client2", "client3", "mds1", "mds2", "oss1", "oss2", "router1"]
@@ -36,3 +39,38 @@ def test_clients_read_what_others_write(demo: Demo) -> None:
         assert read.splitlines() == [f"from {writer}" for writer in inside], reader
     demo.site.sh("client1", "rm /mnt/fs1/projects/from-client*")
     assert demo.site.sh("client3", "ls /mnt/fs1 | wc -l") == "0"
+
+
+def test_status_finds_everything_in_its_place(demo: Demo, tmp_path: Path) -> None:
+    told = tmp_path / "status.json"
+    run = demo.site.playbook("status", "-e", f"lustre_status_file={told}")
+    assert run.code == 0 and "All is as described." in run.text, run.told()
+    filesystems = json.loads(told.read_text())["filesystems"]
+    places = {t["label"]: t["host"] for fs in filesystems for t in fs["targets"] if t["ok"] and t["state"] == "up"}
+    assert places == {
+        "MGS": "mds1",
+        "fs1-MDT0000": "mds1",
+        "fs1-MDT0001": "mds2",
+        "fs1-OST0000": "oss1",
+        "fs1-OST0001": "oss2",
+        "fs1-OST0002": "oss1",
+        "fs1-OST0003": "oss2",
+        "fs2-MDT0000": "mds1",
+        "fs2-OST0000": "oss1",
+    }
+    mounted = [(fs["name"], c["host"], c["subdir"]) for fs in filesystems for c in fs["clients"] if c["ok"]]
+    assert mounted == [
+        ("fs1", "client1", ""),
+        ("fs1", "client2", ""),
+        ("fs1", "client3", "/projects"),
+        ("fs2", "client1", ""),
+    ]
+
+
+def test_verify_finds_it_healthy_and_leaves_no_file(demo: Demo) -> None:
+    run = demo.site.playbook("verify")
+    assert run.code == 0 and "Verdict: HEALTHY (8 hosts, " in run.text, run.told()
+    assert run.changed == dict.fromkeys(HOSTS, 0)
+    assert demo.site.sh("client1", "ls -A /mnt/fs1 /mnt/fs1/projects /mnt/fs2") == (
+        "/mnt/fs1:\nprojects\n\n/mnt/fs1/projects:\n\n/mnt/fs2:"
+    )

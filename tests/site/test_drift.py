@@ -22,6 +22,7 @@ class Drifted:
     """All cases done at once: what was planned, what was done, what was left."""
 
     planned: Run
+    verified: Run
     repaired: Run
     again: Run
 
@@ -33,7 +34,9 @@ def drifted(demo: Demo) -> Iterator[Drifted]:
         demo.site.sh(case["host"], case["break"])
     planned = demo.site.playbook("plan")
     assert planned.code == 0, planned.told()
-    yield Drifted(planned, demo.site.converge(), demo.site.playbook("plan", "-e", "lustre_plan_fail_on_drift=true"))
+    verified = demo.site.playbook("verify", "-e", "lustre_verify_timeout=5")
+    repaired = demo.site.converge()
+    yield Drifted(planned, verified, repaired, demo.site.playbook("plan", "-e", "lustre_plan_fail_on_drift=true"))
 
 
 def expected(steps: list[dict[str, Any]], case: Case) -> list[dict[str, Any]]:
@@ -51,6 +54,11 @@ def test_the_plan_names_exactly_it(drifted: Drifted, case: Case) -> None:
 def test_a_run_repairs_exactly_it(drifted: Drifted, demo: Demo, case: Case) -> None:
     assert expected(drifted.repaired.steps(case["host"]), case) == case["plan"]
     demo.site.sh(case["host"], case["after"])
+
+
+def test_the_health_gate_is_closed_meanwhile(drifted: Drifted) -> None:
+    assert drifted.verified.code != 0, drifted.verified.told()
+    assert "fs1-OST0003" in drifted.verified.text and "Not all is as described" in drifted.verified.text
 
 
 def test_the_other_hosts_are_left_alone(drifted: Drifted, demo: Demo) -> None:
