@@ -15,7 +15,12 @@ import tempfile
 import time
 from typing import Any, Callable, Mapping, Protocol, TypeVar
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, ToolError, ToolTimeout
+from ansible_collections.lustre.core.plugins.module_utils._errors import (
+    LustreError,
+    NotConverged,
+    ToolError,
+    ToolTimeout,
+)
 from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite, Outcome, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
@@ -59,14 +64,19 @@ def converge(
     shown = resource.public(before)
     if check_mode or not plan.steps:
         return Outcome(resource.kind, plan, shown, shown)
-    for step in plan.steps:
-        resource.check_step(step, run)
-        apply_step(resource, step, run, write or write_file)
-    after, left = _settled(resource, run, sleep, clock)
-    if left.steps:
-        raise NotConverged(
-            f"The {resource.kind} resource", [f"{s.action} {s.object}: {s.reason}" for s in left.steps], resource.settle
-        )
+    done: list[str] = []
+    try:
+        for step in plan.steps:
+            resource.check_step(step, run)
+            apply_step(resource, step, run, write or write_file)
+            done.append(f"{step.action} {step.object}")
+        after, left = _settled(resource, run, sleep, clock)
+        if left.steps:
+            told = [f"{s.action} {s.object}: {s.reason}" for s in left.steps]
+            raise NotConverged(f"The {resource.kind} resource", told, resource.settle)
+    except LustreError as error:
+        error.steps_done = tuple(done)
+        raise
     return Outcome(resource.kind, Plan(plan.steps, left.drift), shown, resource.public(after), applied=True)
 
 

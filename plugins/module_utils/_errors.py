@@ -18,6 +18,9 @@ from typing import Sequence
 class LustreError(Exception):
     """Base of all errors of this collection; ``str()`` of it is the message shown."""
 
+    #: What had been done already when it was raised, as the engine writes it in: "format MGS on /dev/...".
+    steps_done: tuple[str, ...] = ()
+
     def facts(self) -> dict[str, object]:
         """Machine-readable details, returned beside ``msg`` by a failing module."""
         return {}

@@ -47,7 +47,7 @@ def run_resource(
         outcome = converge(build(module.params), run or CommandRunner(module), check_mode=module.check_mode)
         values = {**result(outcome, show_diff=module._diff), **(extra(outcome) if extra else {})}
     except LustreError as error:
-        fail(module, error)
+        fail(module, error, **_before(error))
     for text in outcome.warnings:
         module.warn(text)
     module.exit_json(**values)
@@ -55,7 +55,15 @@ def run_resource(
 
 def fail(module: Module, error: LustreError, **more: Any) -> NoReturn:
     """End the module with the error's sentence and its machine-readable facts."""
-    module.fail_json(msg=str(error), **{**error.facts(), **more})
+    module.fail_json(**{"msg": str(error), **error.facts(), **more})
+
+
+def _before(error: LustreError) -> dict[str, Any]:
+    """What a failed run had done all the same: whoever reads the message must not take the node for untouched."""
+    if not error.steps_done:
+        return {}
+    done = list(error.steps_done)
+    return {"msg": f"{error} This run had done before: {'; '.join(done)}.", "changed": True, "done": done}
 
 
 def result(outcome: Outcome, show_diff: bool) -> dict[str, Any]:

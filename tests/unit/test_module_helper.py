@@ -112,6 +112,15 @@ def test_typed_errors_end_the_module_with_their_facts(fake):
     assert failed.values["rc"] == 3 and failed.values["cmd"] == ["lamp", "on"] and "burnt" in failed.values["msg"]
 
 
+def test_a_failure_tells_what_had_been_done(fake):
+    calls = [(("lamp", "show"), "off"), (("lamp", "on"), ""), (("lamp", "show"), "off")]
+    end = ended(FakeModule({"lit": True}), fake(calls))
+    assert end.failed and end.values["changed"] is True and end.values["done"] == ["switch lamp"]
+    assert end.values["msg"].endswith("run again. This run had done before: switch lamp.")
+    refused = ended(FakeModule({"lit": True}), fake([(("lamp", "show"), "off"), (("lamp", "on"), (3, "", "burnt"))]))
+    assert refused.failed and "changed" not in refused.values and "done" not in refused.values
+
+
 def test_refused_is_a_failure_and_changes_nothing(fake):
     def build(params):
         raise Refused("switch the lamp", "somebody sleeps", "Wait.")

@@ -149,7 +149,7 @@ class TargetResource:
                 refusals.append(refusal)
         if len(refusals) > 1:
             told = "; ".join(f"({number}) {refusal}" for number, refusal in enumerate(refusals, 1))
-            raise Refused("touch any target of this node", told, "Nothing was changed.")
+            raise Refused("touch any target of this node", told, "None of them is touched before all of them can be.")
         if refusals:
             raise refusals[0]
         return plan
