@@ -209,3 +209,18 @@ def test_a_signature_of_a_device_that_nobody_asked_for_proves_nothing_blank(fake
     )
     objections = blank.judge(blank.gather([PATH], run, files)[PATH])
     assert [objection.probe for objection in objections] == ["wipefs"] and "no usable answer" in objections[0].found
+
+
+def test_an_unread_target_is_told_from_a_killed_format_before_anybody_wipes(fake, files):
+    run = fake(
+        [
+            support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48")]),
+            support.wipefs_call([PATH], '{"signatures": [{"device": "sdd", "offset": "0x438", "type": "ext4"}]}'),
+            support.blkid_call(PATH, "DEVNAME=/dev/sdd\nLABEL=fs1-MDT0000\nTYPE=ext4\n"),
+        ]
+    )
+    with pytest.raises(Refused) as refused:
+        blank.require_blank(blank.gather([PATH], run, files)[PATH], "format it")
+    text = str(refused.value)
+    assert "libext2fs does not know Lustre's features" in text
+    assert text.index("stat CONFIGS/mountdata") < text.index("wipe it by hand")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import blockdev, devfiles
+from ansible_collections.lustre.core.plugins.module_utils._cli import blockdev, devfiles, mountdata
 from ansible_collections.lustre.core.plugins.module_utils._cli.blockdev import Disk, Signature
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, Files, Mount, Node
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, Refused, UnknownOutput
@@ -35,6 +35,13 @@ PLAIN_PARTITIONS = ("0fc63daf-8483-4772-8e79-3d69d8477de4", "0x83")
 WIPE = (
     "If nothing on it is needed, wipe it by hand (blkdiscard, or wipefs -a and zeros over its first and last MiB) and run "
     "again; if it is, the device path in the site description is wrong."
+)
+_UNREAD_FOUND = " without Lustre's own data, as a mkfs.lustre leaves it that was killed half-way"
+#: With the distribution's libext2fs the real tunefs.lustre calls every MDT "not formatted" (2.17.0).
+UNREAD = (
+    "Ask `debugfs -c -R 'stat CONFIGS/mountdata' DEVICE` first: if it shows a file, this is a target that tunefs.lustre cannot read "
+    "because this node's libext2fs does not know Lustre's features (install the e2fsprogs that the Lustre project publishes, with "
+    "its libraries, and run again); if it finds none, a mkfs.lustre was killed half-way."
 )
 FREE = (
     "Find out who uses it (lsblk, fuser -v, multipath -ll) before anything else; the device path may be the wrong one."
@@ -314,21 +321,15 @@ def _blkid(tags: Mapping[str, str]) -> Objection | None:
     if own:
         what = own.get("TYPE") or own.get("PTTYPE") or ", ".join(f"{k}={v}" for k, v in own.items())
         label = f" labelled {own['LABEL']!r}" if "LABEL" in own else ""
-        return Objection("blkid", f"it holds {what}{label}{_halfway(own)}", WIPE)
+        if own.get("TYPE") == "ext4" and mountdata.parse_label(own.get("LABEL", "")):
+            return Objection("blkid", f"it holds {what}{label}{_UNREAD_FOUND}", UNREAD)
+        return Objection("blkid", f"it holds {what}{label}", WIPE)
     kind = tags.get("PART_ENTRY_TYPE", "")
     if tags and kind.lower() not in PLAIN_PARTITIONS:
         return Objection(
             "blkid", f"its partition table entry has the type {kind or 'unknown'}, not a plain Linux one", WIPE
         )
     return None
-
-
-def _halfway(tags: Mapping[str, str]) -> str:
-    """A format killed half-way leaves ext4 with a target's label and nothing of Lustre's inside."""
-    label = tags.get("LABEL", "")
-    if tags.get("TYPE") == "ext4" and (label == "MGS" or ":OST" in label or ":MDT" in label):
-        return " without Lustre's own data, as a mkfs.lustre leaves it that was killed half-way"
-    return ""
 
 
 def _content(ends: Ends) -> Objection | None:
