@@ -103,7 +103,9 @@ def site(extra: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=("up", "site", "plan", "status", "verify", "stop", "start", "teardown", "shell", "down"))
+    parser.add_argument(
+        "action", choices=("up", "site", "plan", "status", "verify", "stop", "start", "teardown", "shell", "down")
+    )
     words, extra = parser.parse_known_args()
     if words.action == "up":
         up(extra)

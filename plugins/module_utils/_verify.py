@@ -163,7 +163,11 @@ class Verifier:
 
     def _unsettled(self, node: Mapping[str, Any]) -> bool:
         recovering = "recovery" in self.checks and not all(check.ok for check in self._recovery(node))
-        connecting = "imports" in self.checks and self.waited < CONNECT_SECONDS and not all(check.ok for check in self._imports(node))
+        connecting = (
+            "imports" in self.checks
+            and self.waited < CONNECT_SECONDS
+            and not all(check.ok for check in self._imports(node))
+        )
         return recovering or connecting
 
     @staticmethod
