@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -78,10 +79,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _forget_old(cache: Path, keep: Path) -> None:
-    """All but the newest three: a running demo may still show an older one to its hosts."""
-    old = sorted((p for p in cache.glob("lustre-*") if p != keep), key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in old[2:]:
-        shutil.rmtree(path, ignore_errors=True)
+    """What was built more than a day ago goes; a younger one may still be shown to the hosts of a running site."""
+    for path in cache.glob("lustre-*"):
+        if path != keep and time.time() - path.stat().st_mtime > 86400:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def build_all(work: Path, out: Path, kernel: str) -> None:
