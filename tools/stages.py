@@ -157,8 +157,7 @@ ALL: tuple[Stage, ...] = (
         "whole sites on rehearsal hosts: faults, guards, reboot",
         "hosts",
         "ansible-2.21",
-        # a folder of its own: other runs of pytest clear the common one while this long one is under way
-        ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--basetemp=build/site", "--durations=15", "tests/site"),
+        ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--durations=15", "tests/site"),
         pytest_count,
         1500,
     ),
