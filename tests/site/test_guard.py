@@ -65,7 +65,9 @@ def fill(site: Rehearsed) -> None:
         for part, (offset, content) in enumerate(pieces):
             name = f"{case['bytes']}-{part}"
             (site.layout.shared / name).write_bytes(content)
-            copies.append(f"dd if={SHARED}/{name} of={device(case)} bs=64K oflag=seek_bytes seek={offset} conv=notrunc status=none")
+            copies.append(
+                f"dd if={SHARED}/{name} of={device(case)} bs=64K oflag=seek_bytes seek={offset} conv=notrunc status=none"
+            )
         site.sh("box1", " && ".join(copies))
     site.sh("box1", "sync")
 

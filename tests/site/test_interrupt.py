@@ -36,7 +36,9 @@ def test_ctrl_c_leaves_nothing_behind() -> None:
         start_new_session=True,
     ) as tests:  # fmt: skip
         layout = Layout(f"test-kill-{tests.pid}")
-        until(lambda: "" if any("ansible-playbook" in line for line in processes(str(layout.top))) else "a playbook", 90)
+        until(
+            lambda: "" if any("ansible-playbook" in line for line in processes(str(layout.top))) else "a playbook", 90
+        )
         os.killpg(tests.pid, signal.SIGINT)
         said = tests.communicate(timeout=60)[0]
     assert tests.returncode == 2, said

@@ -91,7 +91,9 @@ def _rank(step: Step) -> int:
 def _staying(have: lnetctl_state.State, draft: Draft) -> list[lnetctl_state.Interface]:
     """The interfaces that no step takes down."""
     removed = {step.argv[4:] for step in draft.removals if step.action == "remove network"}
-    return [ni for ni in have.interfaces if not {(ni.net,), *((ni.net, "--if", name) for name in ni.interfaces)} & removed]
+    return [
+        ni for ni in have.interfaces if not {(ni.net,), *((ni.net, "--if", name) for name in ni.interfaces)} & removed
+    ]
 
 
 def _emptied(have: lnetctl_state.State, draft: Draft) -> set[str]:
