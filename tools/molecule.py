@@ -106,9 +106,10 @@ def main(words: list[str]) -> int:
     if not words or words[0] not in known:
         print(f"Name a scenario: {', '.join(known)}.", file=sys.stderr)
         return 2
-    scenario, site = words[0], f"test-mol-{words[0]}"[:24].rstrip("-")
+    scenario, kept = words[0], "--destroy=never" in words
+    # a name of this run's own, so that two of them do not meet; one that is kept can be found again
+    site = f"test-mol-{scenario if kept else os.getpid()}"[:24].rstrip("-")
     folder = envs.ensure("gates")
-    kept = "--destroy=never" in words
     environ = environment(folder, site, kept)
     hosts = declared(folder, environ, scenario)
     clear(site, environ)
@@ -121,9 +122,7 @@ def main(words: list[str]) -> int:
     finally:
         if not kept:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            subprocess.run(
-                [sys.executable, "-m", "rehearsal.hosts", "down", "--site", site], cwd=envs.ROOT, check=False
-            )
+            clear(site, environ)
     passed, missing = judge(text, hosts)
     for sentence in missing:
         print(f"molecule {scenario}: {sentence}.")
