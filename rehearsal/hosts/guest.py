@@ -122,8 +122,10 @@ def enter_argv(leader_pid: int, command: list[str]) -> list[str]:
         "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8",
         f"TERM={os.environ.get('TERM', 'dumb')}", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     ]  # fmt: skip
-    spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd=/root"]
-    return ["nsenter", f"--target={leader_pid}", *spaces, "--", "/usr/bin/env", "-i", *environment, *command]
+    spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root"]
+    # the directory is entered by env: nsenter would open it, or keep its own, outside of the host
+    into = ["/usr/bin/env", "--ignore-environment", "--chdir=/root"]
+    return ["nsenter", f"--target={leader_pid}", *spaces, "--", *into, *environment, *command]
 
 
 def keys_of(place: HostLayout) -> tuple[str, str]:
