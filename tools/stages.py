@@ -165,14 +165,23 @@ ALL: tuple[Stage, ...] = (
 
 
 def leftovers() -> str:
-    """What tests left on this machine, as text; empty when nothing. A demo that runs is none of it."""
+    """What tests left on this machine, as text; empty when nothing.
+
+    A demo that runs is none of it.  Names of test sites end with the id of the process that they belong to:
+    what belongs to one that lives is in use by other tests on this machine.
+    """
     command = [sys.executable, "-m", "rehearsal.hosts", "leftovers", "--prefix", "test-"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    found = [done.stdout + done.stderr] if done.returncode else []
+    found = (done.stdout + done.stderr).splitlines() if done.returncode else []
     state = os.environ.get("LUSTRE_CORE_STATE", "/var/lib/lustre.core-rehearsal")
     found += [f"process {line}" for line in _processes(f"{state}/test-")]
-    found += [f"folder {path}" for path in Path(tempfile.gettempdir()).glob("lustre-core-*")]
-    return "\n".join(found)
+    found += [f"folder {path}" for path in Path(tempfile.gettempdir()).glob("lustre-core-test-[0-9]*-*")]
+    return "\n".join(line for line in found if line and not _in_use(line))
+
+
+def _in_use(line: str) -> bool:
+    name = re.search(r"\btest-(?:[a-z]+-)*(\d+)", line)
+    return name is not None and Path(f"/proc/{name[1]}").exists()
 
 
 def _processes(mention: str) -> list[str]:
@@ -184,5 +193,5 @@ def _processes(mention: str) -> list[str]:
         except OSError:
             continue
         if mention in words:
-            found.append(f"{path.parent.name}: {words[:200]}")
+            found.append(f"{path.parent.name}: {words[:400]}")
     return found

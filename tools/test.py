@@ -160,5 +160,7 @@ def finish(threads: list[threading.Thread], board: Board, started: float, stages
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT as well: a shell's background job would have it, and all stages after it, ignored
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -119,7 +119,7 @@ class Rehearsed:
     def __init__(self, purpose: str, *inventories: Path) -> None:
         self.layout = Layout(f"test-{purpose}-{os.getpid()}"[:24])
         self.inventories = inventories
-        self._folder = tempfile.TemporaryDirectory(prefix="lustre-core-test-")
+        self._folder = tempfile.TemporaryDirectory(prefix=f"lustre-core-test-{os.getpid()}-")
         self._runs = 0
 
     def __enter__(self) -> Rehearsed:

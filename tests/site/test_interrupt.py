@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from rehearsal.hosts.layout import Layout
@@ -32,13 +33,18 @@ def test_ctrl_c_leaves_nothing_behind() -> None:
     """In the middle of a playbook, as by the terminal: to all processes of the group at once."""
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/site/test_killed.py"]
     with subprocess.Popen(
-        argv, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        argv,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    ) as tests:  # fmt: skip
+        # a job of a shell in the background has it ignored, and hands that on
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as tests:
         layout = Layout(f"test-kill-{tests.pid}")
-        until(
-            lambda: "" if any("ansible-playbook" in line for line in processes(str(layout.top))) else "a playbook", 90
-        )
+        until(lambda: "" if "ansible-playbook" in " ".join(processes(str(layout.top))) else "a playbook", 90)
         os.killpg(tests.pid, signal.SIGINT)
         said = tests.communicate(timeout=60)[0]
     assert tests.returncode == 2, said
