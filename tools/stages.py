@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -177,6 +178,15 @@ def leftovers() -> str:
     found += [f"process {line}" for line in _processes(f"{state}/test-")]
     found += [f"folder {path}" for path in Path(tempfile.gettempdir()).glob("lustre-core-test-[0-9]*-*")]
     return "\n".join(line for line in found if line and not _in_use(line))
+
+
+def clear_orphans() -> None:
+    """Remove what an earlier run left that was killed with all its clean-up: this run's verdict is about itself."""
+    command = [sys.executable, "-m", "rehearsal.hosts", "gc", "--prefix", "test-"]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    for path in Path(tempfile.gettempdir()).glob("lustre-core-test-[0-9]*-*"):
+        if not _in_use(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _in_use(line: str) -> bool:

@@ -121,6 +121,8 @@ def main() -> int:
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     chosen = [stage for stage in stages.ALL if not words.stage or stage.name in words.stage]
+    if any(stage.lane == "hosts" for stage in chosen):
+        stages.clear_orphans()
     board, started = Board(), time.monotonic()
     lanes = {stage.lane for stage in chosen} if not words.stage else {""}
     threads = [
