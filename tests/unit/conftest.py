@@ -1,10 +1,11 @@
-"""Shared by all unit tests: the strict fake runner."""
+"""Shared by all unit tests: the strict fake runner, and the files of a node with one blank disk."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.unit.fake_runner import FakeRunner, load_transcript
+from tests.unit.target_support import DISK, FakeFiles
 
 
 @pytest.fixture
@@ -29,3 +30,11 @@ def fake():
     yield build
     for runner in made:
         runner.finish()
+
+
+@pytest.fixture
+def files() -> FakeFiles:
+    """The kernel's files of a node whose only disk is ``DISK``, blank."""
+    made = FakeFiles()
+    made.add_disk(*DISK)
+    return made

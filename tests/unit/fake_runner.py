@@ -10,8 +10,11 @@ import re
 from pathlib import Path
 from typing import Any, Sequence
 
+import yaml
+
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 
+CASES = Path(__file__).parent / "cases"
 TRANSCRIPTS = Path(__file__).parents[1] / "contract" / "transcripts"
 _SHAPE = re.compile(r"\A\$ (?P<cmd>.*)\n--- rc: (?P<rc>.*)\n--- stdout\n(?P<out>.*)--- stderr\n(?P<err>.*)\Z", re.S)
 
@@ -22,6 +25,11 @@ def load_transcript(name: str) -> Result:
     if match is None:
         raise AssertionError(f"the transcript {name} does not have the shape of one")
     return Result(int(match["rc"]), match["out"], match["err"])
+
+
+def load_cases(name: str) -> Any:
+    """The content of ``tests/unit/cases/<name>.yml``: mostly a list of cases, each a mapping."""
+    return yaml.safe_load((CASES / f"{name}.yml").read_text(encoding="utf-8"))
 
 
 class FakeRunner:

@@ -11,10 +11,15 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Result as 
 from tests.unit.fake_runner import load_transcript
 
 GIB = 1 << 30
+PATH = "/dev/disk/by-id/scsi-ost3"
+DISK = (PATH, "sdd", "8:48")
 NO_SIGNATURE = '{\n   "signatures": [\n\n   ]\n}\n'
 MOUNTINFO = "22 27 0:21 / /proc rw,relatime - proc proc rw\n29 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 SWAPS = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 NOT_LUSTRE = load_transcript("mkfs/tunefs-unformatted")
+MMP_CLEAN = (["e2mmpstatus", PATH], (0, f"e2mmpstatus: it is safe to mount '{PATH}', MMP is clean\n", ""))
+MMP_OFF = (["e2mmpstatus", PATH], (2, "", "e2mmpstatus: MMP feature not enabled.\n"))
+MMP_BUSY = (["e2mmpstatus", PATH], (1, "", "e2mmpstatus: MMP is in use\n"))
 
 
 class FakeFiles:

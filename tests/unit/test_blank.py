@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
-import yaml
 
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, LocalFiles, Node
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolMissing, ToolTimeout
 from ansible_collections.lustre.core.plugins.module_utils._resources import blank
 from ansible_collections.lustre.core.plugins.module_utils._resources.stable import stable_path
 from tests.unit import target_support as support
+from tests.unit.fake_runner import load_cases
+from tests.unit.target_support import DISK, PATH
 
-DISK = ("/dev/disk/by-id/scsi-ost3", "sdd", "8:48")
-PATH = DISK[0]
-CASES = yaml.safe_load((Path(__file__).parent / "cases" / "target_blank.yml").read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def files():
-    made = support.FakeFiles()
-    made.add_disk(*DISK)
-    return made
+CASES = load_cases("target_blank")
 
 
 def answer(tool, told):

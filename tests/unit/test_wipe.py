@@ -9,9 +9,8 @@ from ansible_collections.lustre.core.plugins.module_utils._engine import converg
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, ToolTimeout
 from ansible_collections.lustre.core.plugins.module_utils._resources.wipe import WipeResource
 from tests.unit import target_support as support
+from tests.unit.target_support import DISK, MMP_BUSY, MMP_CLEAN, MMP_OFF, PATH
 
-PATH = "/dev/disk/by-id/scsi-ost3"
-DISK = (PATH, "sdd", "8:48")
 SERVICE = [["10.77.0.21@tcp"], ["10.77.0.22@tcp"]]
 OST = {
     "kind": "ost",
@@ -29,17 +28,12 @@ ZERO = ["dd", "if=/dev/zero", f"of={PATH}", "bs=1048576", "count=1", "conv=notru
 TAIL = ([*ZERO, f"seek={support.GIB - (1 << 20)}", "oflag=seek_bytes"], "")
 HEAD = (ZERO, "")
 WIPEFS = (["wipefs", "--all", PATH], "")
-MMP_CLEAN = (["e2mmpstatus", PATH], (0, f"e2mmpstatus: it is safe to mount '{PATH}', MMP is clean\n", ""))
-MMP_OFF = (["e2mmpstatus", PATH], (2, "", "e2mmpstatus: MMP feature not enabled.\n"))
-MMP_BUSY = (["e2mmpstatus", PATH], (1, "", "e2mmpstatus: MMP is in use\n"))
 
 
 @pytest.fixture
-def files():
-    made = support.FakeFiles()
-    made.add_disk(*DISK)
-    made.contents[PATH] = USED
-    return made
+def files(files):
+    files.contents[PATH] = USED
+    return files
 
 
 def resource(files, target=OST, devices=(PATH,)):

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,9 +18,9 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 from tests.unit import target_support as support
-from tests.unit.fake_runner import load_transcript
+from tests.unit.fake_runner import load_cases, load_transcript
 
-BAD = yaml.safe_load((Path(__file__).parent / "cases" / "zpool_bad.yml").read_text(encoding="utf-8"))
+BAD = load_cases("zpool_bad")
 
 A, B = "/dev/disk/by-id/wwn-a", "/dev/disk/by-id/wwn-b"
 DISKS = [(A, "sda", "8:0"), (B, "sdb", "8:16")]
