@@ -20,6 +20,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import nod
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "inventories" / "demo"
+DEMO_HOSTS = ("mds1", "mds2", "oss1", "oss2", "router1", "client1", "client2", "client3")
+BY_ID = "/dev/disk/by-id/"
 
 
 class AskedHosts(Mapping[str, Any]):
@@ -74,6 +76,21 @@ class SiteFile:
 
 def demo() -> SiteFile:
     return SiteFile(yaml.safe_load((DEMO / "site.lustre.yml").read_text(encoding="utf-8")))
+
+
+def small(**changes: Any) -> SiteFile:
+    """Two servers, one file system, one client; ``changes`` replace keys of the file system, ``lnet`` those of LNet."""
+    lnet = {"networks": [{"net": "tcp0", "interfaces": ["eth0"]}], **changes.pop("lnet", {})}
+    hosts = {"s[1-2]": "10.0.0.[1-2]", "c1": "10.0.0.9", **changes.pop("hosts", {})}
+    filesystem = {
+        "name": "fs1",
+        "mgs": {"servers": ["s1", "s2"], "device": BY_ID + "mgt"},
+        "mdts": [{"index": 0, "servers": ["s1", "s2"], "device": BY_ID + "mdt{index}"}],
+        "osts": [{"index": "0-1", "servers": ["s2", "s1"], "device": BY_ID + "ost{index:02d}"}],
+        "clients": [{"hosts": "c1", "path": "/mnt/fs1"}],
+        **changes,
+    }
+    return SiteFile({"hosts": hosts, "lnet": lnet, "filesystems": [filesystem]})
 
 
 def ansible(program: str, *words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
@@ -22,11 +20,11 @@ from ansible_collections.lustre.core.plugins.module_utils._plan import Step
 from ansible_collections.lustre.core.plugins.module_utils._resources import lnet_files, lnet_system
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
+from tests.unit.fake_runner import load_cases
 from tests.unit.lnet_model import LnetModel
 
-CASES = Path(__file__).parent / "cases"
-PLANS = yaml.safe_load((CASES / "lnet_plan.yml").read_text(encoding="utf-8"))
-BAD_OPTIONS = yaml.safe_load((CASES / "lnet_options.yml").read_text(encoding="utf-8"))
+PLANS = load_cases("lnet_plan")
+BAD_OPTIONS = load_cases("lnet_options")
 
 
 def setup(node: dict[str, Any], want: dict[str, Any]) -> tuple[LnetModel, LnetResource]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import yaml
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import llog
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
@@ -20,20 +17,15 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
 from ansible_collections.lustre.core.plugins.module_utils._param_names import kind_of
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import Have, ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._units import same
-
-CASES = Path(__file__).parent / "cases"
-
-
-def cases(name):
-    return yaml.safe_load((CASES / name).read_text(encoding="utf-8"))
+from tests.unit.fake_runner import load_cases
 
 
-@pytest.mark.parametrize(("name", "wanted", "found", "expected"), cases("units.yml"))
+@pytest.mark.parametrize(("name", "wanted", "found", "expected"), load_cases("units"))
 def test_values_are_compared_by_meaning(name, wanted, found, expected):
     assert same(kind_of(name), wanted, found, name, page=4096) is expected
 
 
-@pytest.mark.parametrize("case", cases("param_bad.yml"), ids=lambda case: f"{case['param']['name']}: {case['says']}")
+@pytest.mark.parametrize("case", load_cases("param_bad"), ids=lambda case: f"{case['param']['name']}: {case['says']}")
 def test_unusable_entries_are_named(case):
     with pytest.raises(BadValue) as caught:
         ParamResource.from_options([case["param"]])
@@ -72,7 +64,7 @@ def state(have):
     )
 
 
-@pytest.mark.parametrize("case", cases("param_plan.yml"), ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", load_cases("param_plan"), ids=lambda case: case["name"])
 def test_plans(case):
     resource = ParamResource.from_options(case.get("params", []), case.get("purge", []), case.get("provisional", False))
     have = state(case.get("have", {}))
