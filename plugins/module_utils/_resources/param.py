@@ -31,6 +31,13 @@ from ansible_collections.lustre.core.plugins.module_utils._param_want import (
     wants_from_options,
 )
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._resources.param_change import (
+    Change,
+    delete,
+    failed_settings,
+    lctl_steps,
+    store,
+)
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 from ansible_collections.lustre.core.plugins.module_utils._units import current
 
@@ -53,16 +60,6 @@ class Have:
     files: Mapping[str, str] = field(default_factory=dict)
     at_mount: bool = True
     release: str = ""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing to do with one name; ``words`` is the lctl command that does it."""
-
-    action: str
-    object: str
-    reason: str
-    words: tuple[str, ...]
 
 
 @dataclass
@@ -157,7 +154,7 @@ class ParamResource(Resource[Have]):
         self._check(have)
         sets, drift = self._live_changes(have)
         stores, conf = self._stored_changes(have)
-        steps = [*self._lctl_steps(sets), *self._lctl_steps(stores), *self._file_steps(have)]
+        steps = [*lctl_steps(self.kind, sets), *lctl_steps(self.kind, stores), *self._file_steps(have)]
         return Plan(tuple(steps), (*drift, *conf))
 
     def _check(self, have: Have) -> None:
@@ -251,25 +248,25 @@ class ParamResource(Resource[Have]):
             literal, record = by_name.get(want.name, ("", None))
             if want.state == "absent":
                 if record is not None:
-                    deletes.append(_delete(literal, record, "declared absent"))
+                    deletes.append(delete(literal, record, "declared absent"))
                 continue
             drift += self._conf_param(want, have)
             place = float(record.index) if record is not None else float("inf")
             overruled = [wider for wider, at in latest if wider.covers(want.name) and at > place]
             if record is None or not want.is_met_by(record.fields["value"]):
                 found = "not stored" if record is None else f"stored as {record.fields['value']}"
-                stores.append(_store(want, found))
+                stores.append(store(want, found))
                 place = float("inf")
             elif overruled:
                 # The log is applied in its order: what is wider and comes later would win.
-                deletes.append(_delete(literal, record, f"{overruled[0].name} comes after it and would win"))
-                stores.append(_store(want, "to be stored again, after the wider one"))
+                deletes.append(delete(literal, record, f"{overruled[0].name} comes after it and would win"))
+                stores.append(store(want, "to be stored again, after the wider one"))
                 place = float("inf")
             latest.append((want, place))
         declared = {want.name for want in self._of("persistent")}
         for name, (literal, record) in by_name.items():
             if name not in declared and any(name.startswith(prefix.rstrip("*")) for prefix in self.purge):
-                deletes.append(_delete(literal, record, "not declared, and its prefix is to be purged"))
+                deletes.append(delete(literal, record, "not declared, and its prefix is to be purged"))
         return deletes + stores, drift
 
     def _conf_param(self, want: ParamWant, have: Have) -> list[Drift]:
@@ -300,20 +297,6 @@ class ParamResource(Resource[Have]):
         return found
 
     # Steps
-
-    def _lctl_steps(self, changes: Sequence[Change]) -> list[Step]:
-        """A step per change; those that lctl can read from its standard input share the process of the first of them."""
-        together = [change for change in changes if all(lctl.fits_batch(word) for word in change.words)]
-        steps = []
-        for change in changes:
-            argv: tuple[str, ...] = ()
-            stdin = None
-            if change not in together or len(together) == 1:
-                argv = ("lctl", *change.words)
-            elif change is together[0]:
-                argv, stdin = ("lctl",), lctl.batch([*(other.words for other in together), *_read_back(together)])
-            steps.append(Step(self.kind, change.action, change.object, change.reason, argv, stdin))
-        return steps
 
     def _file_steps(self, have: Have) -> list[Step]:
         steps = []
@@ -395,49 +378,6 @@ class ParamResource(Resource[Have]):
                     "or scope local after each mount."
                 )
         return texts
-
-
-def failed_settings(step: Step, out: str, err: str) -> list[str]:
-    """Names in a step whose setting failed: from set_param's messages, and for stored ones from what the batch read back."""
-    failed = [bad.name for bad in lctl_params.not_set(err)]
-    lines = [line.split() for line in (step.stdin or "").splitlines()]
-    if any(words[:2] == ["llog_print", "params"] for words in lines):
-        stored = {name: record.fields["value"] for name, record in llog.stored_params(llog.parse_mixed(out)).items()}
-        for words in lines:
-            if words[:3] == ["set_param", "-P", "-d"] and words[3] in stored and not _stored_again(words[3], lines):
-                failed.append(words[3])
-            elif words[:2] == ["set_param", "-P"] and words[2] != "-d":
-                name, _equals, value = words[2].partition("=")
-                if stored.get(name) != value:
-                    failed.append(name)
-    return list(dict.fromkeys(failed))
-
-
-def _stored_again(name: str, lines: Sequence[Sequence[str]]) -> bool:
-    return any(words[:2] == ["set_param", "-P"] and words[2].startswith(f"{name}=") for words in lines)
-
-
-def _read_back(changes: Sequence[Change]) -> list[tuple[str, ...]]:
-    """What a batch of ``-P`` settings reads at its end: its messages name no parameter."""
-    return [("device", "MGS"), ("llog_print", "params")] if any("-P" in change.words for change in changes) else []
-
-
-def _store(want: ParamWant, found: str) -> Change:
-    return Change(
-        "store",
-        want.name,
-        f"{found}, wanted {want.value} (reaches the nodes some seconds later)",
-        ("set_param", "-P", want.setting),
-    )
-
-
-def _delete(literal: str, record: llog.Record, why: str) -> Change:
-    return Change(
-        "delete",
-        literal,
-        f"stored as {record.fields['value']}, {why}; live values stay until they are set or mounted anew",
-        ("set_param", "-P", "-d", literal),
-    )
 
 
 def _found(want: ParamWant, wrong: Sequence[str], mine: Sequence[str], have: Have) -> str:
