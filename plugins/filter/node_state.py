@@ -72,12 +72,11 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
+from ansible_collections.lustre.core.plugins.plugin_utils._filters import told
 from ansible_collections.lustre.core.plugins.plugin_utils._site import slice as site_slice
 
 
+@told
 def node_state(
     filesystems: Any,
     inventory_hostname: str,
@@ -88,10 +87,7 @@ def node_state(
     consent: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One host's wanted state; see DOCUMENTATION."""
-    try:
-        return site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent)
-    except LustreError as error:
-        raise AnsibleFilterError(str(error)) from error
+    return site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent)
 
 
 class FilterModule:

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.plugin_utils import _plan_report, _status_report
+from ansible_collections.lustre.core.plugins.plugin_utils._filters import told
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
 
 
@@ -28,27 +26,10 @@ def host_results(hosts: Iterable[str], hostvars: Mapping[str, Any], names: str |
     return found
 
 
-def plan_data(results: Mapping[str, Any]) -> dict[str, Any]:
-    return _plan_report.plan_data(results)
-
-
-def plan_table(results: Mapping[str, Any], commands: bool = False) -> str:
-    return _plan_report.plan_table(results, commands)
-
-
-def status_data(filesystems: Any, results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    return dict(_said(_status_report.status_data, filesystems, results, groups))
-
-
-def status_table(filesystems: Any, results: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> str:
-    return str(_said(_status_report.status_table, filesystems, results, groups))
-
-
-def _said(make: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return make(*arguments)
-    except LustreError as error:
-        raise AnsibleFilterError(str(error)) from error
+plan_data = told(_plan_report.plan_data)
+plan_table = told(_plan_report.plan_table)
+status_data = told(_status_report.status_data)
+status_table = told(_status_report.status_table)
 
 
 class FilterModule:
