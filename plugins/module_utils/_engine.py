@@ -22,6 +22,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     ToolTimeout,
 )
 from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite, Outcome, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._progress import Watch, unwatched
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 Have = TypeVar("Have")
@@ -57,18 +58,23 @@ def converge(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     write: Callable[[FileWrite], None] | None = None,
+    watch: Watch = unwatched,
 ) -> Outcome:
-    """Bring one resource to its wanted state, or say what would be done."""
+    """Bring one resource to its wanted state, or say what would be done; ``watch`` is told of each step."""
     before = resource.have(run)
     plan = resource.plan(before)
     shown = resource.public(before)
     if check_mode or not plan.steps:
         return Outcome(resource.kind, plan, shown, shown)
     done: list[str] = []
+    seconds: list[float] = []
     try:
         for step in plan.steps:
             resource.check_step(step, run)
-            apply_step(resource, step, run, write or write_file)
+            began = time.monotonic()
+            with watch(step):
+                apply_step(resource, step, run, write or write_file)
+            seconds.append(time.monotonic() - began)
             done.append(f"{step.action} {step.object}")
         after, left = _settled(resource, run, sleep, clock)
         if left.steps:
@@ -77,7 +83,8 @@ def converge(
     except LustreError as error:
         error.steps_done = tuple(done)
         raise
-    return Outcome(resource.kind, Plan(plan.steps, left.drift), shown, resource.public(after), applied=True)
+    made = Plan(plan.steps, left.drift)
+    return Outcome(resource.kind, made, shown, resource.public(after), applied=True, seconds=tuple(seconds))
 
 
 def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callable[[FileWrite], None]) -> None:
@@ -91,7 +98,7 @@ def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callabl
             # A resource may know what its silent tool is waiting for: ``timed_out(step)`` gives the remedy.
             remedy = getattr(resource, "timed_out", lambda _step: "")(step)
             wanted = f"{step.action} {step.object}"
-            raise ToolTimeout(wanted, step.argv, error.seconds, error.still_running, remedy) from None
+            raise ToolTimeout(wanted, step.argv, error.seconds, error.still_running, remedy, error.left) from None
         if rc != 0:
             raise resource.tool_error(step, rc, out, err)
 

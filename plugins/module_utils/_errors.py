@@ -62,17 +62,38 @@ class ToolTimeout(LustreError):
     """A tool gave no answer within its bound.
 
     ``still_running`` is True when even SIGKILL did not end it: a Lustre mount whose
-    MGS is down sits in an uninterruptible wait (observed on 2.17.0).
+    MGS is down sits in an uninterruptible wait (observed on 2.17.0).  ``left`` names
+    what is still there (``mount.lustre (process 4711)``).
     """
 
-    def __init__(self, wanted: str, argv: Sequence[str], seconds: float, still_running: bool, remedy: str = "") -> None:
+    def __init__(
+        self,
+        wanted: str,
+        argv: Sequence[str],
+        seconds: float,
+        still_running: bool,
+        remedy: str = "",
+        left: Sequence[str] = (),
+    ) -> None:
         self.wanted, self.argv, self.seconds, self.still_running = wanted, tuple(argv), seconds, still_running
+        self.left = tuple(left)
         text = f"Could not {wanted}: `{shlex.join(argv)}` gave no answer within {seconds:g} s"
-        text += " and cannot be killed (it waits inside the kernel)." if still_running else " and was ended."
+        text += f" and {self._state()}"
         super().__init__(text + (f" {remedy}" if remedy else ""))
 
+    def _state(self) -> str:
+        if not self.still_running:
+            return "was ended."
+        named = f"; still on this node: {', '.join(self.left)}" if self.left else ""
+        return f"cannot be killed (it waits inside the kernel){named}."
+
     def facts(self) -> dict[str, object]:
-        return {"cmd": list(self.argv), "timeout": self.seconds, "still_running": self.still_running}
+        return {
+            "cmd": list(self.argv),
+            "timeout": self.seconds,
+            "still_running": self.still_running,
+            "processes_left": list(self.left),
+        }
 
 
 class ToolMissing(LustreError):

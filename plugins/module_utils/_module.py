@@ -8,13 +8,17 @@ of ours and keeps its traceback, which Ansible shows.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from typing import Any, Callable, Mapping, NoReturn, Protocol, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Callable, ContextManager, Iterator, Mapping, NoReturn, Protocol, Sequence
 
+from ansible_collections.lustre.core.plugins.module_utils import _lock
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource, converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Step
+from ansible_collections.lustre.core.plugins.module_utils._progress import StepLog, Watch, unwatched
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner, Runner
 
 
@@ -24,12 +28,47 @@ class Module(Protocol):
     params: dict[str, Any]
     check_mode: bool
     _diff: bool
+    _name: str
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn: ...
 
     def exit_json(self, **kwargs: Any) -> NoReturn: ...
 
     def warn(self, warning: str) -> None: ...
+
+    def log(self, msg: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """The node while a module works on it: ``watch`` for the engine, ``told`` for the module's return values."""
+
+    watch: Watch = unwatched
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def node_held(module: Module, run: Runner) -> Iterator[Held]:
+    """The node for this module alone, from before it reads the state until it ends; NodeBusy when another one keeps it.
+
+    Check mode changes nothing, so it does not wait: it only says when another run is at work.
+    """
+    if module.check_mode:
+        somebody = _lock.somebody()
+        if somebody:
+            module.warn(f"Another run is at work on this node, so what is planned here may be out of date. {somebody}")
+        yield Held(told={"busy": somebody} if somebody else {})
+        return
+    lock = _lock.take(module._name)
+    try:
+        yield Held(StepLog(module.log, lock, run.keeping if isinstance(run, CommandRunner) else _not_kept))
+    finally:
+        lock.release()
+
+
+def _not_kept(descriptor: int) -> ContextManager[None]:
+    """A runner that starts no programs hands nothing on."""
+    return contextlib.nullcontext()
 
 
 def run_resource(
@@ -43,9 +82,12 @@ def run_resource(
     ``build`` makes the resource from ``module.params`` (BadValue for an unusable one).
     ``extra`` adds return values that only this module has.
     """
+    runner = run or CommandRunner(module)
     try:
-        outcome = converge(build(module.params), run or CommandRunner(module), check_mode=module.check_mode)
-        values = {**result(outcome, show_diff=module._diff), **(extra(outcome) if extra else {})}
+        resource = build(module.params)
+        with node_held(module, runner) as held:
+            outcome = converge(resource, runner, check_mode=module.check_mode, watch=held.watch)
+        values = {**result(outcome, show_diff=module._diff), **(extra(outcome) if extra else {}), **held.told}
     except LustreError as error:
         fail(module, error, **_before(error))
     for text in outcome.warnings:

@@ -96,8 +96,14 @@ class NodeFailed(LustreError):
             **self.cause.facts(),
             "failed_at": failed_at,
             "results": [result.public() for result in self.done],
+            "done": self.steps(),
             "changed": self.changed,
         }
+
+    def steps(self) -> list[str]:
+        """Every step that was carried out, those of the failed part included."""
+        whole = [result.outcome.plan.steps for result in self.done if result.outcome.applied]
+        return [f"{step.action} {step.object}" for steps in whole for step in steps] + list(self.cause.steps_done)
 
 
 @dataclass
@@ -257,10 +263,11 @@ def _not_yet(error: LustreError) -> str:
 def node_values(results: Sequence[PartResult], processes: int, show_diff: bool) -> dict[str, Any]:
     """The return values of the composite."""
     steps = [step for result in results for step in result.outcome.plan.steps]
+    plan = [step for result in results for step in result.outcome.steps()]
     values: dict[str, Any] = {
         "changed": any(result.changed for result in results),
         "results": [result.public() for result in results],
-        "plan": [step.public() for step in steps],
+        "plan": plan,
         "drift": [drift.public() for result in results for drift in result.outcome.plan.drift],
         "state": _merged([(result.outcome.kind, result.outcome.after) for result in results]),
         "summary": {

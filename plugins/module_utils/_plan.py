@@ -94,7 +94,10 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What converging one resource gave; ``before``/``after`` are its state as plain data, for ``--diff``."""
+    """What converging one resource gave; ``before``/``after`` are its state as plain data, for ``--diff``.
+
+    ``seconds``: how long each step of the plan took, in its order; empty when they were only planned.
+    """
 
     kind: str
     plan: Plan
@@ -102,16 +105,24 @@ class Outcome:
     after: Mapping[str, Any]
     applied: bool = False
     warnings: list[str] = field(default_factory=list)
+    seconds: tuple[float, ...] = ()
 
     @property
     def changed(self) -> bool:
         return bool(self.plan.steps)
 
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps as modules return them, those that were applied with their ``seconds``."""
+        shown = [step.public() for step in self.plan.steps]
+        for step, seconds in zip(shown, self.seconds):
+            step["seconds"] = round(seconds, 1)
+        return shown
+
     def public(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "changed": self.changed,
-            "plan": [step.public() for step in self.plan.steps],
+            "plan": self.steps(),
             "drift": [drift.public() for drift in self.plan.drift],
             "state": dict(self.after),
         }

@@ -54,6 +54,16 @@ class CommandRunner:
         self.count = 0
         self._module = module
         self._found: dict[str, str] = {}
+        self._kept: tuple[int, ...] = ()
+
+    @contextlib.contextmanager
+    def keeping(self, descriptor: int) -> Iterator[None]:
+        """Programs started inside inherit the descriptor: a lock on it lasts until the last of them has ended."""
+        self._kept = (descriptor,)
+        try:
+            yield
+        finally:
+            self._kept = ()
 
     def _resolve(self, program: str) -> str:
         if program not in self._found:
@@ -80,11 +90,12 @@ class CommandRunner:
                     errors="replace",
                     expand_user_and_vars=False,
                     handle_exceptions=False,
+                    pass_fds=self._kept,
                     before_communicate_callback=started.append,
                 )
         except _TimeIsUp:
-            gone = all(_end(process) for process in started)
-            raise ToolTimeout(f"run {argv[0]}", argv, timeout, still_running=not gone) from None
+            left = [program for process in started for program in _end(process)]
+            raise ToolTimeout(f"run {argv[0]}", argv, timeout, bool(left), left=left) from None
         return Result(rc, out, err)
 
 
@@ -104,14 +115,40 @@ def _timer(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _end(process: Any) -> bool:
-    """End the program's group; False when it survives even SIGKILL (uninterruptible wait)."""
+def _end(process: Any) -> list[str]:
+    """End the program's group; what survives even SIGKILL (uninterruptible wait), as ``mount.lustre (process 4711)``.
+
+    The leader may be gone while a helper that it started is not: mount(8) dies at once, mount.lustre waits on.
+    """
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
         end = time.monotonic() + KILL_GRACE
-        while process.poll() is None and time.monotonic() < end:
+        while _group_lives(process) and time.monotonic() < end:
             time.sleep(0.05)
-        if process.poll() is not None:
-            return True
-    return False
+        if not _group_lives(process):
+            return []
+    return _group(process.pid)
+
+
+def _group_lives(process: Any) -> bool:
+    if process.poll() is None:
+        return True
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return bool(_group(process.pid))
+
+
+def _group(leader: int) -> list[str]:
+    """The living processes of a group (a dead one that nobody has waited for yet does nothing any more)."""
+    found = []
+    for pid in sorted((name for name in os.listdir("/proc") if name.isdigit()), key=int):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+                before, _, after = stream.read().rpartition(")")
+            state, _, group = after.split()[:3]
+            if group == str(leader) and state not in "ZX":
+                found.append(f"{before.partition('(')[2]} (process {pid})")
+    return found

@@ -207,7 +207,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
-from ansible_collections.lustre.core.plugins.module_utils._module import fail
+from ansible_collections.lustre.core.plugins.module_utils._module import fail, node_held
 from ansible_collections.lustre.core.plugins.module_utils._node import (
     PHASES,
     converge_node,
@@ -241,12 +241,14 @@ def main() -> None:
     )
     run = CommandRunner(module)
     try:
-        results = converge_node(parts_of(options_of(module.params)), run, check_mode=module.check_mode)
+        parts = parts_of(options_of(module.params))
+        with node_held(module, run) as held:
+            results = converge_node(parts, run, check_mode=module.check_mode, watch=held.watch)
     except LustreError as error:
         fail(module, error, processes=run.count)
     for warning in (text for result in results for text in result.outcome.warnings):
         module.warn(warning)
-    module.exit_json(**node_values(results, run.count, show_diff=module._diff))
+    module.exit_json(**node_values(results, run.count, show_diff=module._diff), **held.told)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.lustre.core.plugins.module_utils import _lock
 from tests.unit.fake_runner import FakeRunner, load_transcript
 from tests.unit.target_support import DISK, FakeFiles
+
+
+@pytest.fixture(autouse=True, scope="session")
+def lock_folder(tmp_path_factory: pytest.TempPathFactory):
+    """Tests must not wait for, or hold up, what really runs on this machine."""
+    before, _lock.FOLDER = _lock.FOLDER, str(tmp_path_factory.mktemp("run", numbered=True))
+    yield _lock.FOLDER
+    _lock.FOLDER = before
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 import yaml
@@ -27,6 +27,11 @@ class FakeModule:
     params: dict
     check_mode: bool = False
     _diff: bool = False
+    _name: str = "lustre.core.lamp"
+    logged: list = field(default_factory=list)
+
+    def log(self, msg):
+        self.logged.append(msg)
 
     def exit_json(self, **values):
         raise Ended(False, values)
@@ -87,6 +92,7 @@ def test_real_run_returns_plan_drift_state_and_diff(fake):
             "disruptive": True,
             "destructive": False,
             "command": "lamp on",
+            "seconds": 0.0,
         }
     ]
     assert end.values["drift"][0]["wanted"] == "blue"
