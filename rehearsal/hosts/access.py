@@ -59,9 +59,11 @@ def known_hosts(site: Site) -> str:
     return "".join(lines)
 
 
-def connection_variables(site: Site, host: str) -> dict[str, object]:
-    """Variables by which Ansible reaches a host."""
+def variables_of(site: Site, host: str) -> dict[str, object]:
+    """Variables by which Ansible reaches a host, and those that the spec gives it."""
     return {
+        **site.spec.variables,
+        **site.host(host).variables,
         "ansible_connection": "ssh",
         "ansible_host": site.addresses[host],
         "ansible_port": 22,
@@ -83,7 +85,7 @@ def write_files(site: Site) -> None:
     layout.control_paths.mkdir(mode=0o700, exist_ok=True)
     write_atomically(layout.ssh / "known_hosts", known_hosts(site))
     write_atomically(layout.ssh_config, ssh_config(site))
-    variables = {host.name: connection_variables(site, host.name) for host in site.spec.hosts}
+    variables = {host.name: variables_of(site, host.name) for host in site.spec.hosts}
     write_atomically(layout.inventory, as_yaml({"all": {"hosts": variables}}))
     for name, values in variables.items():
         write_atomically(layout.inventory.parent / "host_vars" / f"{name}.yml", as_yaml(values))

@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rehearsal.hosts import access, cgroups, control, doctor, guest, interrupt, keeper, lifecycle
 from rehearsal.hosts import spec as spec_module
 from rehearsal.hosts.errors import NotHere, RehearsalError
-from rehearsal.hosts.layout import Layout, Site, sites
+from rehearsal.hosts.layout import Layout, Site, cache_root, sites
 
 _INTERRUPTED = 130
 
@@ -49,10 +50,8 @@ def _spec(arguments: argparse.Namespace) -> spec_module.Spec:
     else:
         from rehearsal.hosts import inventory  # it loads the collection's code, which the keeper has no use for
 
-        spec, packages = (
-            inventory.from_paths(arguments.inventory, arguments.hosts.split(",") if arguments.hosts else ()),
-            arguments.packages,
-        )
+        only = arguments.hosts.split(",") if arguments.hosts else ()
+        spec, packages = inventory.from_paths(arguments.inventory, only), arguments.packages
     changed = {**spec.to_dict(), "packages": os.path.abspath(packages) if packages else ""}
     spec = spec_module.parse(changed)
     sources = [bind.source for bind in [*spec.binds, *(bind for host in spec.hosts for bind in host.binds)]]
@@ -62,12 +61,32 @@ def _spec(arguments: argparse.Namespace) -> spec_module.Spec:
     return spec
 
 
+def _simulated() -> dict[str, Any]:
+    """Packages of the simulated Lustre, and the variables by which the role lustre_packages takes them."""
+    from rehearsal.packages.build import BuildError, repository
+
+    try:
+        folder = repository(cache_root() / "packages")
+    except BuildError as error:
+        raise RehearsalError(str(error)) from error
+    variables = {
+        "lustre_packages_source": "repository",
+        "lustre_packages_repositories": [f"file:{guest.PACKAGES_IN_HOST}"],
+        "lustre_packages_gpg_check": False,
+        "lustre_packages_version": "",
+    }
+    return {"packages": str(folder), "variables": variables}
+
+
 def _up(arguments: argparse.Namespace) -> int:
     say = Progress()
     layout = Layout(arguments.site or "demo")
     doctor.check()
     doctor.ensure_tools(say)
-    site = lifecycle.up(layout, _spec(arguments), owner=arguments.with_process, wait=arguments.wait, say=say)
+    spec = _spec(arguments)
+    if not spec.packages and not arguments.spec:
+        spec = replace(spec, **_simulated())
+    site = lifecycle.up(layout, spec, owner=arguments.with_process, wait=arguments.wait, say=say)
     print(f"Site {layout.site} is up: {len(site.spec.hosts)} hosts, management network {site.subnet}.")
     print(f"  ansible -i YOUR-INVENTORY -i {layout.inventory} all -m ansible.builtin.ping")
     print(f"  ssh -F {layout.ssh_config} {site.spec.hosts[0].name}")
@@ -220,7 +239,10 @@ def _source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--hosts", default="", metavar="NAMES", help="with --inventory: only these hosts and groups")
     parser.add_argument(
-        "--packages", metavar="DIR", default="", help=f"package repository, seen as {guest.PACKAGES_IN_HOST}"
+        "--packages",
+        metavar="DIR",
+        default="",
+        help=f"package repository, seen as {guest.PACKAGES_IN_HOST}; with --inventory, without this: simulated Lustre",
     )
 
 

@@ -288,7 +288,11 @@ def _host(
         if text not in addresses:
             addresses.append(text)
     wished = str(hosts.variable(host, "ansible_host")) if management else ""
-    return {"name": host, "interfaces": list(interfaces.values()), "management": wished}
+    found: dict[str, Any] = {"name": host, "interfaces": list(interfaces.values()), "management": wished}
+    if interfaces and hosts.variable(host, "lustre_nids") is None:
+        # They follow from ansible_host, and that is another address during the rehearsal.
+        found["variables"] = {"lustre_nids": [f"{port.address}@{port.net}" for port in ports if port.host == host]}
+    return found
 
 
 def _devices(site: model.Site, chosen: set[str], sizes: dict[str, Any]) -> list[dict[str, Any]]:

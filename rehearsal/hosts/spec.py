@@ -49,6 +49,7 @@ class Host:
     interfaces: tuple[Interface, ...] = ()
     management: str = ""  # wished address on the management network, "" = any
     binds: tuple[Bind, ...] = ()
+    variables: dict[str, Any] = field(default_factory=dict, hash=False)  # for Ansible, beside those to connect with
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Spec:
     packages: str = ""  # directory, seen as /srv/lustre-packages
     binds: tuple[Bind, ...] = ()
     base_packages: tuple[str, ...] = ()  # Debian packages beyond the usual ones of the base root
+    variables: dict[str, Any] = field(default_factory=dict, hash=False)  # of all hosts, for Ansible
 
     def devices_of(self, host: str) -> list[Device]:
         return [device for device in self.devices if host in device.hosts]
@@ -160,7 +162,7 @@ def parse(data: Any) -> Spec:
     """Data of a spec file as a checked ``Spec``; raises ``BadSpec`` with all problems."""
     reader = _Reader()
     top = reader.mapping(
-        data, "spec", {"hosts", "networks", "devices", "management", "packages", "binds", "base_packages"}
+        data, "spec", {"hosts", "networks", "devices", "management", "packages", "binds", "base_packages", "variables"}
     )
     networks = tuple(_network(reader, item, path) for path, item in reader.items(top.get("networks"), "networks"))
     hosts = tuple(_host(reader, item, path) for path, item in reader.items(top.get("hosts"), "hosts"))
@@ -173,6 +175,7 @@ def parse(data: Any) -> Spec:
         packages=reader.text(top, "packages", "spec", ""),
         binds=_binds(reader, top.get("binds"), "binds"),
         base_packages=tuple(_labels(reader, top.get("base_packages"), "base_packages")),
+        variables=_variables(reader, top.get("variables"), "variables"),
     )
     _check_management(reader, spec)
     if not reader.problems:  # else most of what follows would only repeat it in other words
@@ -189,7 +192,7 @@ def _network(reader: _Reader, item: Any, path: str) -> str:
 
 
 def _host(reader: _Reader, item: Any, path: str) -> Host:
-    source = reader.mapping(item, path, {"name", "interfaces", "management", "binds"})
+    source = reader.mapping(item, path, {"name", "interfaces", "management", "binds", "variables"})
     name = reader.text(source, "name", path)
     reader.matching(name, HOST_NAME, f"{path}.name", "lower-case letters, digits, '-' and '.', as in host names")
     interfaces = tuple(
@@ -199,7 +202,15 @@ def _host(reader: _Reader, item: Any, path: str) -> Host:
     wished = reader.text(source, "management", path, "")
     if wished:
         _address(reader, wished, f"{path}.management", prefix=False)
-    return Host(name, interfaces, wished, _binds(reader, source.get("binds"), f"{path}.binds"))
+    binds = _binds(reader, source.get("binds"), f"{path}.binds")
+    return Host(name, interfaces, wished, binds, _variables(reader, source.get("variables"), f"{path}.variables"))
+
+
+def _variables(reader: _Reader, value: Any, path: str) -> dict[str, Any]:
+    if value is None or isinstance(value, dict):
+        return dict(value or {})
+    reader.complain(path, f"must be a mapping of names to values, not {_kind(value)}.")
+    return {}
 
 
 def _interface(reader: _Reader, item: Any, path: str) -> Interface:

@@ -26,10 +26,12 @@ def two_hosts() -> dict[str, Any]:
     """A spec as data: two servers that share a disk, one of them with a second network."""
     return {
         "networks": ["tcp", "tcp1"],
+        "variables": {"lustre_packages_version": ""},
         "hosts": [
             {"name": "a1", "interfaces": [{"name": "eth0", "network": "tcp", "addresses": ["10.77.0.11/24"]}]},
             {
                 "name": "a2",
+                "variables": {"lustre_packages_version": "2.17.0"},
                 "interfaces": [
                     {"name": "eth0", "network": "tcp", "addresses": ["10.77.0.12/24"]},
                     {"name": "eth1", "network": "tcp1", "addresses": ["10.77.1.12/24", "fd77:1::12/64"]},

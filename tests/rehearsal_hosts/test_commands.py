@@ -130,10 +130,12 @@ def test_every_host_knows_every_name(site: Site) -> None:
 
 
 def test_the_inventory_is_yaml_and_complete(site: Site) -> None:
-    variables = {host.name: access.connection_variables(site, host.name) for host in site.spec.hosts}
+    variables = {host.name: access.variables_of(site, host.name) for host in site.spec.hosts}
     data = yaml.safe_load(access.as_yaml({"all": {"hosts": variables}}))
     assert data["all"]["hosts"]["a2"]["ansible_host"] == "10.76.3.3"
     assert data["all"]["hosts"]["a2"]["ansible_user"] == "root"
+    assert data["all"]["hosts"]["a2"]["lustre_packages_version"] == "2.17.0", "a host's own variable wins"
+    assert data["all"]["hosts"]["a1"]["lustre_packages_version"] == ""
     longest = site.layout.control_paths / ("x" * 10 + "." + "x" * 16)
     assert len(str(Layout("x" * 24).control_paths.relative_to(site.layout.top.parent))) + 80 < 108, longest
 

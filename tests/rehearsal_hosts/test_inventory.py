@@ -102,6 +102,15 @@ def test_nids_from_ansible_host_leave_management_to_us(listed: dict[str, Any]) -
         ("bond0", ("10.76.0.12/24",)),
     ]
     assert [host.management for host in spec.hosts] == ["", ""]
+    # Ansible reaches the hosts by other addresses than the real ones: what followed from those has to be said.
+    assert [host.variables for host in spec.hosts] == [
+        {"lustre_nids": ["10.76.0.11@tcp"]},
+        {"lustre_nids": ["10.76.0.12@tcp"]},
+    ]
+
+
+def test_nids_that_are_given_stay(listed: dict[str, Any]) -> None:
+    assert [host.variables for host in inventory.spec_from_inventory(listed).hosts] == [{}] * 8
 
 
 def test_a_wide_network_is_seen_as_such(listed: dict[str, Any]) -> None:
