@@ -23,6 +23,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     modules,
     mounts,
 )
+from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_nid, split_nodes
 from ansible_collections.lustre.core.plugins.module_utils._param_names import glob, normal
@@ -54,15 +55,6 @@ _OSD = re.compile(r"osd-(?P<backend>[a-z]+)\.(?P<label>[^.]+)\.mntdev\Z")
 _PACKAGES = ("*lustre*", "*lnet*", "e2fsprogs*", "zfs*", "kmod-zfs*", "kmod-lustre*")
 
 
-def read_file(path: str) -> str:
-    """A file's text, empty when it is not there."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
-
-
 @dataclass
 class Inspector:
     """Asks one node; ``kernel`` and ``read`` stand for the system so that tests can say what is there."""
@@ -70,7 +62,7 @@ class Inspector:
     run: Runner
     gather: Sequence[str] = DEFAULT
     parameters: Sequence[str] = ()
-    read: Callable[[str], str] = read_file
+    read: Callable[[str], str] = text_or_empty
     kernel: str = field(default_factory=lambda: os.uname().release)
     hostname: str = field(default_factory=lambda: os.uname().nodename)
     problems: list[str] = field(default_factory=list, init=False)

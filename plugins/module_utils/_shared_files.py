@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, mounts
+from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, Refused
-from ansible_collections.lustre.core.plugins.module_utils._inspect import read_file
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 from ansible_collections.lustre.core.plugins.module_utils._verify import Check
 
@@ -42,7 +42,7 @@ class SharedFile:
 class SharedFiles:
     run: Runner
     files: Sequence[SharedFile]
-    read: Callable[[str], str] = read_file
+    read: Callable[[str], str] = text_or_empty
     sleep: Callable[[float], None] = time.sleep
     checks: list[Check] = field(default_factory=list, init=False)
 

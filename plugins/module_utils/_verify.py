@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, mgs_probe, mounts
+from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError
-from ansible_collections.lustre.core.plugins.module_utils._inspect import CONNECTED, READY, Inspector, read_file
+from ansible_collections.lustre.core.plugins.module_utils._inspect import CONNECTED, READY, Inspector
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_nid
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount_want import MountWant, wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -109,7 +110,7 @@ class Verifier:
     size: int = 1 << 20
     directory: str = ""
     write: bool = True
-    read: Callable[[str], str] = read_file
+    read: Callable[[str], str] = text_or_empty
     random: Callable[[int], str] = random_text
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic

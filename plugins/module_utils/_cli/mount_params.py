@@ -34,15 +34,6 @@ class Wanted(Protocol):
 W = TypeVar("W", bound=Wanted)
 
 
-def read_file(path: str) -> str:
-    """A file's text, empty when it is not there."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
-
-
 def is_supported(usage: str) -> bool:
     """Does ``lctl help set_param`` know ``--client|-C``?"""
     return "--client" in usage

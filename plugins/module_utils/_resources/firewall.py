@@ -12,21 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import firewall as cli
+from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolError, ToolMissing
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Result, Runner
 
 NFT_CONFIGS = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf")
 COMMENT = "LNet (lustre.core)"
-
-
-def read_text(path: str) -> str:
-    """A file's text, empty when it is not there."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return ""
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ class FirewallResource:
 
     port: int = 988
     zone: str = ""
-    read: Callable[[str], str] = read_text
+    read: Callable[[str], str] = text_or_empty
     kind: str = field(default="firewall", init=False)
     settle: float = field(default=0.0, init=False)
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lctl, lctl_params, llog, mount_params
+from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, NeedsRelease, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._param_names import is_pattern, matches, nearest, normal
@@ -73,7 +74,7 @@ class ParamResource(Resource[Have]):
     wants: Sequence[ParamWant]
     purge: Sequence[str] = ()
     provisional: bool = False
-    read: Callable[[str], str] = mount_params.read_file
+    read: Callable[[str], str] = text_or_empty
     kind: str = field(default="param", init=False)
     settle: float = field(default=SETTLE, init=False)
 
