@@ -247,7 +247,7 @@ def converge_node(parts: Sequence[Part], run: Runner, check_mode: bool = False, 
             outcome = converge(watched, run, check_mode=check_mode, **how)
         except LustreError as error:
             if check_mode and (isinstance(error, ToolMissing) or (pending and isinstance(error, ToolError))):
-                done.append(PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error)))
+                done.append(PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error, part.resource)))
                 continue
             changed = not check_mode and (any(result.changed for result in done) or len(watched.tried) > 1)
             last = watched.tried[-1] if watched.tried else None
@@ -256,8 +256,14 @@ def converge_node(parts: Sequence[Part], run: Runner, check_mode: bool = False, 
     return done
 
 
-def _not_yet(error: LustreError) -> str:
-    return f"What is to be done here can be seen only when the steps before it are done, since now: {error}"
+def _not_yet(error: LustreError, resource: Any) -> str:
+    """Why a part cannot be looked at, and the worst that may follow: a first plan must not hide a format."""
+    now = f"{error.program} is not installed yet." if isinstance(error, ToolMissing) else f"now: {error}"
+    text = f"What is to be done here can be seen only when the steps before it are done, since {now}"
+    formats = [want.object for want in getattr(resource, "wants", ()) if getattr(want, "format", False)]
+    if formats:
+        text += f" It may format {', '.join(formats)}: the description consents, and only what is proven blank is formatted."
+    return text
 
 
 def node_values(results: Sequence[PartResult], processes: int, show_diff: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -225,12 +226,27 @@ def test_check_mode_says_what_it_cannot_see_yet(fake):
     ]
     values = node_values(converge_node(parts, fake([]), check_mode=True), 0, show_diff=True)
     assert values["changed"] is True and values["summary"]["unplanned"] == 2
-    assert "lnetctl was not found" in values["results"][0]["unplanned"]
+    assert values["results"][0]["unplanned"] == (
+        "What is to be done here can be seen only when the steps before it are done, since lnetctl is not installed yet."
+    )
     assert "What is to be done here can be seen only when" in values["diff"]["after"]
     with pytest.raises(NodeFailed, match="read parameters"):
         converge_node([parts[1]], fake([]), check_mode=True)
     with pytest.raises(NodeFailed, match="lnetctl was not found"):
         converge_node(parts, fake([]))
+
+
+def test_a_plan_that_cannot_look_at_devices_yet_names_those_that_it_may_format(fake):
+    thing = Thing("target", blind=ToolMissing("tunefs.lustre"))
+    thing.wants = [
+        SimpleNamespace(object="fs1-OST0000 on /dev/disk/by-id/a", format=True),
+        SimpleNamespace(object="fs1-OST0001 on /dev/disk/by-id/b", format=False),
+    ]
+    (result,) = converge_node([Part("ost", thing)], fake([]), check_mode=True)
+    assert result.unplanned.endswith(
+        "since tunefs.lustre is not installed yet. It may format fs1-OST0000 on /dev/disk/by-id/a: "
+        "the description consents, and only what is proven blank is formatted."
+    )
 
 
 def test_the_first_failure_ends_it_and_tells_what_was_done(fake):
