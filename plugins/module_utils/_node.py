@@ -247,7 +247,9 @@ def converge_node(parts: Sequence[Part], run: Runner, check_mode: bool = False, 
             outcome = converge(watched, run, check_mode=check_mode, **how)
         except LustreError as error:
             if check_mode and (isinstance(error, ToolMissing) or (pending and isinstance(error, ToolError))):
-                done.append(PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error, part.resource)))
+                done.append(
+                    PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error, part.resource))
+                )
                 continue
             changed = not check_mode and (any(result.changed for result in done) or len(watched.tried) > 1)
             last = watched.tried[-1] if watched.tried else None
