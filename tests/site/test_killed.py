@@ -10,7 +10,7 @@ HOSTS = ["client1", "mds1", "oss1"]
 #: device → its server
 DEVICES = {"scsi-mgt": "mds1", "scsi-mdt0": "mds1", "scsi-ost0": "oss1", "scsi-ost1": "oss1"}
 HALF = "without Lustre's own data, as a mkfs.lustre leaves it that was killed half-way"
-WIPE = "If nothing on it is needed, wipe it by hand (blkdiscard, or wipefs -a and zeros over its first and last MiB) and run again"
+WIPE = "If that was a format of this description, have it wiped (the playbook wipe, with a consent that names the device) and run again"
 #: What goes on in a host when Ansible's end of the connection is gone ([x]: so that the search does not find itself).
 REMOTE = "^/usr/bin/python3$|[m]kfs[.]lustre|[m]ount -t lustre"
 

@@ -22,6 +22,8 @@ LONGEST = 450
 SHARED: Mapping[str, frozenset[str]] = {
     "stable": frozenset({"target", "zpool"}),
     "blank": frozenset({"target", "zpool", "wipe"}),
+    "blank_system": frozenset({"target"}),
+    "unread": frozenset({"blank", "target", "wipe"}),
     # A wipe is of a target: it must recognise it by the same words.
     "target_want": frozenset({"wipe"}),
     "target_diff": frozenset({"wipe"}),

@@ -30,6 +30,7 @@ class FakeFiles:
         self.texts: dict[str, Any] = {"/proc/self/mountinfo": MOUNTINFO, "/proc/swaps": SWAPS}
         self.folders: dict[str, Any] = {}
         self.contents: dict[str, Any] = {}
+        self.heads: dict[str, Any] = {}
 
     def node(self, path: str) -> Node:
         return _told(self.nodes, path)
@@ -43,6 +44,12 @@ class FakeFiles:
 
     def names(self, path: str) -> list[str]:
         return _told(self.folders, path)
+
+    def head(self, path: str, length: int) -> bytes:
+        found = self.heads.get(path, bytes(length))
+        if isinstance(found, BaseException):
+            raise found
+        return found[:length]
 
     def ends(self, path: str) -> Ends:
         return _told(self.contents, path)
@@ -87,6 +94,29 @@ def blkid_call(path: str, answer: Any = (2, "", "")) -> tuple[Any, ...]:
 
 def tunefs_call(path: str, answer: Any) -> tuple[Any, ...]:
     return (["tunefs.lustre", "--dryrun", path], answer)
+
+
+def ext4_head(label: str, dirdata: bool = False) -> bytes:
+    """The first 2 KiB of a device with an ext4 of that label."""
+    block = bytearray(2048)
+    block[1024 + 0x38 : 1024 + 0x3A] = (0xEF53).to_bytes(2, "little")
+    block[1024 + 0x60 : 1024 + 0x64] = (0x1002 if dirdata else 0x2).to_bytes(4, "little")
+    block[1024 + 0x78 : 1024 + 0x78 + len(label)] = label.encode()
+    return bytes(block)
+
+
+#: What debugfs of e2fsprogs 1.47.0 says: of a target, of an ext4 without Lustre, of an MDT it cannot open.
+MOUNTDATA = "Inode: 14   Type: regular    Mode:  0644   Flags: 0x80000\n"
+NO_MOUNTDATA = Result(0, "", "debugfs 1.47.0 (5-Feb-2023)\nCONFIGS/mountdata: File not found by ext2_lookup \n")
+UNREADABLE = Result(
+    0, "",
+    "debugfs 1.47.0 (5-Feb-2023)\ndebugfs: Filesystem has unsupported feature(s) while trying to open /dev/sdd\n"
+    "stat: Filesystem not open\n",
+)  # fmt: skip
+
+
+def debugfs_call(path: str, answer: Any) -> tuple[Any, ...]:
+    return (["debugfs", "-c", "-R", "stat CONFIGS/mountdata", path], answer)
 
 
 def blank_probes(disks: list[tuple[str, str, str]]) -> list[tuple[Any, ...]]:

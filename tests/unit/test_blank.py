@@ -30,11 +30,24 @@ def spoil(files, case):
         if isinstance(text, dict) and text["errno"] == errno.ENOENT:
             files.texts[path] = FileNotFoundError(errno.ENOENT, "No such file or directory")
     files.folders.update(case.get("folder", {}))
+    ext4 = case.get("ext4", {})
+    if "errno" in ext4:
+        files.heads[PATH] = OSError(ext4["errno"], os.strerror(ext4["errno"]))
+    elif ext4:
+        files.heads[PATH] = support.ext4_head(ext4["label"], ext4.get("dirdata", False))
     content = case.get("content", {})
     if "errno" in content:
         files.contents[PATH] = OSError(content["errno"], os.strerror(content["errno"]))
     elif content:
         files.contents[PATH] = Ends(content.get("size", support.GIB), content.get("nonzero"))
+
+
+DEBUGFS = {
+    "mountdata": support.MOUNTDATA,
+    "no mountdata": support.NO_MOUNTDATA,
+    "unreadable": support.UNREADABLE,
+    "missing": ToolMissing("debugfs"),
+}
 
 
 def calls_of(case):
@@ -44,7 +57,9 @@ def calls_of(case):
         lsblk = (lsblk[0], row)
     wipefs = answer("wipefs", case["wipefs"]) if "wipefs" in case else support.NO_SIGNATURE
     blkid = answer("blkid", case["blkid"]) if "blkid" in case else (2, "", "")
-    return [lsblk, support.wipefs_call([PATH], wipefs), support.blkid_call(PATH, blkid)]
+    asked = "debugfs" in case.get("ext4", {})
+    debugfs = [support.debugfs_call(PATH, DEBUGFS[case["ext4"]["debugfs"]])] if asked else []
+    return [lsblk, support.wipefs_call([PATH], wipefs), support.blkid_call(PATH, blkid), *debugfs]
 
 
 def test_a_blank_disk_is_proven_blank(fake, files):
@@ -202,16 +217,35 @@ def test_a_signature_of_a_device_that_nobody_asked_for_proves_nothing_blank(fake
     assert [objection.probe for objection in objections] == ["wipefs"] and "no usable answer" in objections[0].found
 
 
-def test_an_unread_target_is_told_from_a_killed_format_before_anybody_wipes(fake, files):
+def refusal(fake, files, label, debugfs, dirdata=False):
+    files.heads[PATH] = support.ext4_head(label, dirdata)
+    files.contents[PATH] = Ends(support.GIB, 1024)
     run = fake(
         [
-            support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48")]),
+            support.lsblk_call([PATH], [support.lsblk_row("sdd", "8:48", fstype="ext4")]),
             support.wipefs_call([PATH], '{"signatures": [{"device": "sdd", "offset": "0x438", "type": "ext4"}]}'),
-            support.blkid_call(PATH, "DEVNAME=/dev/sdd\nLABEL=fs1-MDT0000\nTYPE=ext4\n"),
+            support.blkid_call(PATH, f"DEVNAME=/dev/sdd\nLABEL={label}\nTYPE=ext4\n"),
+            support.debugfs_call(PATH, debugfs),
         ]
     )
     with pytest.raises(Refused) as refused:
         blank.require_blank(blank.gather([PATH], run, files)[PATH], "format it")
-    text = str(refused.value)
-    assert "libext2fs does not know Lustre's features" in text
-    assert text.index("stat CONFIGS/mountdata") < text.index("wipe it by hand")
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("answer", [support.UNREADABLE, support.MOUNTDATA, ToolMissing("debugfs")])
+def test_nobody_reads_how_to_wipe_beside_what_may_be_a_target(fake, files, answer):
+    text = refusal(fake, files, "fs1-MDT0000", answer, dirdata=True)
+    assert "Do NOT wipe it" in text and "libext2fs that does not know Lustre's features" in text
+    assert "wipe it by hand" not in text and "wipefs -a" not in text
+
+
+def test_a_killed_format_is_wiped_by_its_playbook(fake, files):
+    text = refusal(fake, files, "fs1:MDT0000", support.NO_MOUNTDATA, dirdata=True)
+    assert "the playbook wipe, with a consent that names the device" in text
+    assert "Do NOT wipe" not in text and "wipe it by hand" not in text
+
+
+def test_somebody_elses_ext4_is_looked_at_before_it_is_wiped(fake, files):
+    text = refusal(fake, files, "home", support.NO_MOUNTDATA)
+    assert "Find out first whose data this is" in text and "Only if nothing on it is needed by anybody" in text

@@ -6,7 +6,13 @@ import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, Node
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, ToolTimeout
+from ansible_collections.lustre.core.plugins.module_utils._errors import (
+    BadValue,
+    Refused,
+    ToolError,
+    ToolMissing,
+    ToolTimeout,
+)
 from ansible_collections.lustre.core.plugins.module_utils._resources.wipe import WipeResource
 from tests.unit import target_support as support
 from tests.unit.target_support import DISK, MMP_BUSY, MMP_CLEAN, MMP_OFF, PATH
@@ -24,7 +30,7 @@ MGT = {"kind": "mgt", "device": PATH}
 EXT4 = "DEVNAME={path}\nLABEL={label}\nUUID=43df441f\nVERSION=1.0\nBLOCK_SIZE=4096\nTYPE=ext4\nUSAGE=filesystem\n"
 SIGNATURE = '{"signatures": [{"device":"scsi-ost3", "offset":"0x438", "type":"ext4"}%s]}'
 USED = Ends(support.GIB, 1024)
-ZERO = ["dd", "if=/dev/zero", f"of={PATH}", "bs=1048576", "count=1", "conv=notrunc,fsync", "status=none"]
+ZERO = ["dd", "if=/dev/zero", f"of={PATH}", "bs=1048576", "count=1", "conv=nocreat,notrunc,fsync", "status=none"]
 TAIL = ([*ZERO, f"seek={support.GIB - (1 << 20)}", "oflag=seek_bytes"], "")
 HEAD = (ZERO, "")
 WIPEFS = (["wipefs", "--all", PATH], "")
@@ -101,8 +107,50 @@ def test_a_stand_alone_mgt(fake, files):
 
 
 def test_what_a_killed_format_left(fake, files):
-    outcome = converge(resource(files), fake(look("fs1:OST0003", tunefs=support.NOT_LUSTRE)), check_mode=True)
+    files.heads[PATH] = support.ext4_head("fs1:OST0003")
+    seen = [*look("fs1:OST0003", tunefs=support.NOT_LUSTRE)]
+    seen.insert(3, support.debugfs_call(PATH, support.NO_MOUNTDATA))
+    outcome = converge(resource(files), fake(seen), check_mode=True)
     assert "a half-made target" in outcome.plan.steps[0].reason
+
+
+@pytest.mark.parametrize(
+    ("label", "answer", "said"),
+    [
+        ("fs1:OST0003", support.UNREADABLE, "that this node's e2fsprogs cannot read"),
+        ("fs1:OST0003", support.MOUNTDATA, "it carries a Lustre target labelled 'fs1:OST0003'"),
+        ("fs1:OST0003", ToolMissing("debugfs"), "it looks like a Lustre target"),
+        ("fs1-OST0003", support.NO_MOUNTDATA, "although its CONFIGS/mountdata is gone: it may be wanted for a repair"),
+    ],
+)
+def test_a_target_that_lustres_own_tool_cannot_read_is_kept(fake, files, label, answer, said):
+    files.heads[PATH] = support.ext4_head(label, dirdata=answer is support.UNREADABLE)
+    seen = [*look(label, tunefs=support.NOT_LUSTRE)]
+    seen.insert(3, support.debugfs_call(PATH, answer))
+    with pytest.raises(Refused, match=said) as told:
+        converge(resource(files), fake(seen))
+    assert "Do NOT wipe it" in str(told.value)
+    assert "wipe it by hand" not in str(told.value)
+
+
+def test_a_superblock_that_only_blkid_sees_is_no_half_made_target(fake, files):
+    with pytest.raises(Refused, match="its superblock cannot be read"):
+        converge(resource(files), fake(look("fs1:OST0003", tunefs=support.NOT_LUSTRE)))
+
+
+def test_the_same_name_of_another_site_is_left_alone(fake, files):
+    other = support.dryrun(params="mgsnode=192.168.1.1@tcp:192.168.1.2@tcp")
+    with pytest.raises(
+        Refused, match=r"of another file system of that name: its MGS is 192\.168\.1\.1@tcp:192\.168\.1\.2@tcp"
+    ):
+        converge(resource(files), fake(look(tunefs=other)))
+
+
+def test_an_mdt_that_carries_the_mgs_too_is_left_alone(fake, files):
+    mdt = {**OST, "kind": "mdt", "index": 0}
+    seen = look("fs1-MDT0000", tunefs=support.dryrun(label="fs1-MDT0000", flags="0x5"))
+    with pytest.raises(Refused, match="it carries fs1-MDT0000 together with an MGS"):
+        converge(resource(files, mdt), fake(seen))
 
 
 def test_udev_knowing_the_ext4_is_no_hindrance(fake, files):
@@ -116,7 +164,7 @@ REFUSED = {
     "another file system": ({"label": "fs2-OST0003"}, "it carries another target: it is fs2-OST0003"),
     "another label than its data": ({"tunefs": support.dryrun(label="fs1-OST0003"), "label": "data"}, "its label is 'data'"),
     "an ext4 of somebody": ({"tunefs": support.NOT_LUSTRE, "label": "home"}, "its label is 'home'"),
-    "a label whose data is missing": ({"tunefs": support.NOT_LUSTRE}, "Lustre's own data is missing"),
+    "a label whose data is missing": ({"tunefs": support.NOT_LUSTRE}, "its superblock cannot be read"),
     "xfs": ({"tunefs": support.NOT_LUSTRE, "blkid": OTHER_FS}, "it carries xfs"),
     "a partition table": ({"blkid": EXT4.format(path=PATH, label="fs1-OST0003") + "PTTYPE=dos\n"}, "it carries ext4, and not only"),
     "a further signature": (

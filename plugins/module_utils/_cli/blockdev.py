@@ -183,6 +183,6 @@ def mmp_state(run: Runner, device: str) -> str:
         return "clean"
     if rc != 0 and "MMP feature not enabled" in text:
         return "off"
-    if rc == 1:
+    if rc == 1 and re.search(r"\bMMP\b", text):
         return "busy"
     raise ToolError("tell whether another node uses the device", argv, rc, out, err)

@@ -9,6 +9,8 @@ udev's database entries are below.
 
 from __future__ import annotations
 
+import fcntl
+import mmap
 import os
 import re
 import stat
@@ -54,6 +56,8 @@ class Files(Protocol):
 
     def names(self, path: str) -> list[str]: ...
 
+    def head(self, path: str, length: int) -> bytes: ...
+
     def ends(self, path: str) -> Ends: ...
 
 
@@ -76,16 +80,27 @@ class LocalFiles:
     def names(self, path: str) -> list[str]:
         return sorted(os.listdir(path))
 
+    def head(self, path: str, length: int) -> bytes:
+        """The first bytes of a device that others may have open."""
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            return os.pread(handle, length, 0)
+        finally:
+            os.close(handle)
+
     def ends(self, path: str) -> Ends:
         """Open for ourselves alone (EBUSY when a mount, a RAID, LVM or another program holds it) and read both ends.
 
-        The page cache is dropped first: on shared storage another node may have
-        written since this node last looked.
+        The reads pass the page cache by: on shared storage another node may have written since this node
+        last looked, and a cache that somebody else holds open is not dropped.
         """
         handle = os.open(path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC)
         try:
             os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
             size = os.lseek(handle, 0, os.SEEK_END)
+            if stat.S_ISBLK(os.fstat(handle).st_mode):
+                fcntl.fcntl(handle, fcntl.F_SETFL, os.O_DIRECT)
             starts = {0, max(0, size - SPAN)}
             found = [offset for start in sorted(starts) for offset in _nonzero(handle, start, min(SPAN, size - start))]
             return Ends(size, found[0] if found else None)
@@ -95,16 +110,19 @@ class LocalFiles:
 
 def _nonzero(handle: int, start: int, length: int) -> list[int]:
     """The offset of the first byte that is not zero, as a list of none or one; a short read is an OSError."""
-    position = start
-    while position < start + length:
-        block = os.pread(handle, start + length - position, position)
-        if not block:
-            raise OSError(f"the device ended at byte {position}, before its own size")
-        rest = block.lstrip(b"\0")
-        if rest:
-            return [position + len(block) - len(rest)]
-        position += len(block)
-    return []
+    if not length:
+        return []
+    done = 0
+    # Memory that begins with a page, as reads that pass the cache by want it.
+    with mmap.mmap(-1, length) as area:
+        while done < length:
+            with memoryview(area) as whole, whole[done:] as rest:
+                got = os.preadv(handle, [rest], start + done)
+            if not got:
+                raise OSError(f"the device ended at byte {start + done}, before its own size")
+            done += got
+        left = area[:].lstrip(b"\0")
+    return [start + length - len(left)] if left else []
 
 
 def parse_mountinfo(text: str) -> list[Mount]:

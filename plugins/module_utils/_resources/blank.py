@@ -18,12 +18,28 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Callable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import blockdev, devfiles, mountdata
+from ansible_collections.lustre.core.plugins.module_utils._cli import blockdev, mountdata
 from ansible_collections.lustre.core.plugins.module_utils._cli.blockdev import Disk, Signature
-from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, Files, Mount, Node
+from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Ends, Files, Node
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, Refused, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._resources.blank_system import (
+    System,
+    mounts_of,
+    read_shared,
+    read_sysfs,
+    read_udev,
+    swap_paths,
+)
+from ansible_collections.lustre.core.plugins.module_utils._resources.unread import (
+    HALF_MADE,
+    KEEP,
+    WIPE,
+    Objection,
+    objection_of,
+    trace,
+)
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 #: Smaller than any target or pool member anybody means; catches a device that lost its medium.
@@ -32,38 +48,9 @@ MINIMUM_SIZE = 32 << 20
 TYPES = ("disk", "part", "mpath", "lvm", "crypt", "loop", "dm", "linear")
 #: A partition is blank only when its table calls it a plain Linux partition (GPT, MBR).
 PLAIN_PARTITIONS = ("0fc63daf-8483-4772-8e79-3d69d8477de4", "0x83")
-WIPE = (
-    "If nothing on it is needed, wipe it by hand (blkdiscard, or wipefs -a and zeros over its first and last MiB) and run "
-    "again; if it is, the device path in the site description is wrong."
-)
-_UNREAD_FOUND = " without Lustre's own data, as a mkfs.lustre leaves it that was killed half-way"
-#: With the distribution's libext2fs the real tunefs.lustre calls every MDT "not formatted" (2.17.0).
-UNREAD = (
-    "Ask `debugfs -c -R 'stat CONFIGS/mountdata' DEVICE` first: if it shows a file, this is a target that tunefs.lustre cannot read "
-    "because this node's libext2fs does not know Lustre's features (install the e2fsprogs that the Lustre project publishes, with "
-    "its libraries, and run again); if it finds none, a mkfs.lustre was killed half-way."
-)
 FREE = (
     "Find out who uses it (lsblk, fuser -v, multipath -ll) before anything else; the device path may be the wrong one."
 )
-
-
-class System(NamedTuple):
-    """What sysfs says of a device: kernel name, bytes, read-only, holders, names of its partitions."""
-
-    kname: str
-    size: int
-    read_only: bool
-    holders: tuple[str, ...]
-    partitions: tuple[str, ...]
-
-
-class Objection(NamedTuple):
-    """Why a device is not proven blank: which probe, what it found, what to do."""
-
-    probe: str
-    found: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -78,14 +65,6 @@ class Evidence:
     def number(self) -> str:
         node = self.answers.get("path")
         return node.number if isinstance(node, Node) else ""
-
-
-class Shared(NamedTuple):
-    """What is read once for all devices: mounts, swap paths, RAID member names."""
-
-    mounts: Sequence[Mount]
-    swaps: Sequence[str]
-    raid: frozenset[str]
 
 
 def gather(paths: Sequence[str], run: Runner, files: Files) -> dict[str, Evidence]:
@@ -158,14 +137,31 @@ def _ask_one(
     box.ask("sysfs", lambda: read_sysfs(files, node.number))
     system = box.answers.get("sysfs")
     kname = system.kname if isinstance(system, System) else ""
-    box.ask("udev", lambda: _read_udev(files, node.number))
+    box.ask("udev", lambda: read_udev(files, node.number))
     box.ask("wipefs", lambda: tuple(s for s in signatures() if s.device in {kname, *_called(box)}))
     box.ask("mounts", lambda: mounts_of(shared().mounts, box.path, node.number, files))
-    box.ask("swap", lambda: _swap_paths(shared().swaps, node, files))
+    box.ask("swap", lambda: swap_paths(shared().swaps, node, files))
     box.ask("mdstat", lambda: kname in shared().raid)
     box.ask("blkid", lambda: blockdev.blkid(run, box.path))
     if "blkid" not in box.failures:
-        box.ask("content", lambda: files.ends(box.path))
+        box.ask("lustre", lambda: trace(run, box.path, files))
+        box.ask("content", lambda: _read_last(box.path, node, files))
+
+
+def _read_last(path: str, node: Node, files: Files) -> Ends:
+    """Both ends of the device; ValueError when the path has led elsewhere since the first question: the answers are of two."""
+    ends = files.ends(path)
+    now = files.node(path)
+    if now != node:
+        raise ValueError(elsewhere(node, now))
+    return ends
+
+
+def elsewhere(before: Node, now: Node) -> str:
+    told = [f"{node.real} ({node.number or 'no block device'})" for node in (before, now)]
+    return (
+        f"the path led to {told[0]} and leads to {told[1]} now: something renames devices on this node, find out what"
+    )
 
 
 def _called(box: _Box) -> set[str]:
@@ -187,66 +183,6 @@ def _block_node(files: Files, path: str) -> Node:
     if not node.number:
         raise ValueError(f"{path} is not a block device")
     return node
-
-
-def read_shared(files: Files) -> Shared:
-    """The kernel's tables of what is in use; /proc/mdstat exists only where the RAID driver is loaded."""
-    try:
-        raid = devfiles.parse_mdstat(files.text("/proc/mdstat"))
-    except FileNotFoundError:
-        raid = set()
-    mounts = devfiles.parse_mountinfo(files.text("/proc/self/mountinfo"))
-    return Shared(mounts, devfiles.parse_swaps(files.text("/proc/swaps")), frozenset(raid))
-
-
-def read_sysfs(files: Files, number: str) -> System:
-    base = f"/sys/dev/block/{number}"
-    kname = devfiles.parse_uevent(files.text(f"{base}/uevent"))["DEVNAME"].rpartition("/")[2]
-    return System(
-        kname=kname,
-        size=int(files.text(f"{base}/size")) * 512,
-        read_only=int(files.text(f"{base}/ro")) != 0,
-        holders=tuple(files.names(f"{base}/holders")),
-        partitions=tuple(name for name in files.names(base) if name.startswith(kname)),
-    )
-
-
-def _read_udev(files: Files, number: str) -> dict[str, str]:
-    """udev's record of the device; none exists in a container, which is an answer (the other probes stand)."""
-    try:
-        return devfiles.parse_uevent(files.text(f"/run/udev/data/b{number}"))
-    except FileNotFoundError:
-        return {}
-
-
-def mounts_of(mounts: Sequence[Mount], path: str, number: str, files: Files) -> tuple[str, ...]:
-    """Mount points of a device or dataset: by device number, by the very source, or by what the source leads to.
-
-    A Lustre target's mount carries an anonymous device number, so its source decides.
-    """
-    found = []
-    for mount in mounts:
-        same = mount.source == path or (bool(number) and mount.number == number)
-        if not same and number and mount.source.startswith("/dev/"):
-            try:
-                same = files.node(mount.source).number == number
-            except OSError:
-                same = False
-        if same:
-            found.append(mount.path)
-    return tuple(found)
-
-
-def _swap_paths(swaps: Sequence[str], node: Node, files: Files) -> tuple[str, ...]:
-    """Swap areas on this very device; a path that this node does not have is another namespace's (a container's host)."""
-    found = []
-    for path in swaps:
-        try:
-            if files.node(path).number == node.number:
-                found.append(path)
-        except FileNotFoundError:
-            continue
-    return tuple(found)
 
 
 def _path(node: Node) -> Objection | None:
@@ -321,9 +257,8 @@ def _blkid(tags: Mapping[str, str]) -> Objection | None:
     if own:
         what = own.get("TYPE") or own.get("PTTYPE") or ", ".join(f"{k}={v}" for k, v in own.items())
         label = f" labelled {own['LABEL']!r}" if "LABEL" in own else ""
-        if own.get("TYPE") == "ext4" and mountdata.parse_label(own.get("LABEL", "")):
-            return Objection("blkid", f"it holds {what}{label}{_UNREAD_FOUND}", UNREAD)
-        return Objection("blkid", f"it holds {what}{label}", WIPE)
+        ours = own.get("TYPE") == "ext4" and mountdata.parse_label(own.get("LABEL", "")) is not None
+        return Objection("blkid", f"it holds {what}{label}", KEEP if ours else WIPE)
     kind = tags.get("PART_ENTRY_TYPE", "")
     if tags and kind.lower() not in PLAIN_PARTITIONS:
         return Objection(
@@ -348,6 +283,7 @@ PROBES: tuple[tuple[str, Callable[[Any], Objection | None]], ...] = (
     ("mounts", _mounts),
     ("swap", _swap),
     ("mdstat", _mdstat),
+    ("lustre", objection_of),
     ("blkid", _blkid),
     ("wipefs", _wipefs),
     ("udev", _udev),
@@ -391,10 +327,21 @@ def contradictions(evidence: Evidence) -> list[Objection]:
     return []
 
 
-def require_blank(evidence: Evidence, what: str) -> None:
-    """Refused, with every objection, unless the device is proven blank."""
+def require_blank(evidence: Evidence, what: str, node: Node | None = None) -> None:
+    """Refused, with every objection, unless the device is proven blank; ``node``: what the caller's own look at it found."""
+    seen = evidence.answers.get("path", node)
+    if node is not None and seen != node:
+        raise Refused(what, f"for {evidence.path} {elsewhere(node, seen)}", "Then run again.")
     objections = judge(evidence)
     if objections:
         found = "; ".join(f"{o.probe}: {o.found.rstrip('.')}" for o in objections)
-        remedies = dict.fromkeys(o.remedy for o in objections)
-        raise Refused(what, f"the device {evidence.path} is not proven blank ({found})", " ".join(remedies))
+        raise Refused(what, f"the device {evidence.path} is not proven blank ({found})", _remedies(objections))
+
+
+def _remedies(objections: Sequence[Objection]) -> str:
+    """All that is to be done, each once; how to wipe is not told beside a reason to keep what is there."""
+    remedies = dict.fromkeys(o.remedy for o in objections)
+    careful = [remedy for remedy in remedies if remedy in (KEEP, HALF_MADE)]
+    if careful:
+        remedies = dict.fromkeys([careful[0], *(r for r in remedies if r not in careful and not r.startswith(WIPE))])
+    return " ".join(remedies)

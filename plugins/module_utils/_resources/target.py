@@ -29,10 +29,11 @@ from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import F
 from ansible_collections.lustre.core.plugins.module_utils._cli.mountdata import TargetData
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
-from ansible_collections.lustre.core.plugins.module_utils._resources import blank, target_diff
+from ansible_collections.lustre.core.plugins.module_utils._resources import blank, blank_system, target_diff, unread
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_diff import Difference
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_want import TargetWant
+from ansible_collections.lustre.core.plugins.module_utils._resources.unread import Objection
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 TUNE_TIMEOUT = 300.0
@@ -47,6 +48,8 @@ class Found:
     exists: bool = True
     mounted_at: tuple[str, ...] = ()
     evidence: Evidence | None = None
+    #: What else speaks of a target where tunefs.lustre sees none; asked only there.
+    unread: Objection | None = None
 
 
 @dataclass(frozen=True)
@@ -107,19 +110,25 @@ class TargetResource:
         data = {want.device: tunefs_lustre.read(run, want.device) for want in disks}
         empty = [want.device for want in disks if data[want.device] is None and want.format]
         evidence = blank.gather(empty, run, self.files)
+        unread_of = {
+            want.device: unread.objection_of(unread.trace(run, want.device, self.files))
+            for want in disks
+            if data[want.device] is None and not want.format
+        }
         found = {
             want.device: Found(
                 data[want.device],
                 nodes[want.device],
-                mounted_at=blank.mounts_of(mounts, want.device, nodes[want.device].number, self.files),
+                mounted_at=blank_system.mounts_of(mounts, want.device, nodes[want.device].number, self.files),
                 evidence=evidence.get(want.device),
+                unread=unread_of.get(want.device),
             )
             for want in disks
         }
         datasets = [want.device for want in wants if want.backend == "zfs"]
         properties = zfs.local_properties(run, datasets) if datasets else {}
         for name in datasets:
-            paths = blank.mounts_of(mounts, name, "", self.files)
+            paths = blank_system.mounts_of(mounts, name, "", self.files)
             found[name] = Found(zfs.target_of(properties.get(name, {})), exists=name in properties, mounted_at=paths)
         pools = zpool_cli.imported(run) if len(properties) < len(datasets) else {}
         return TargetHave(found, frozenset(pools))
@@ -252,6 +261,8 @@ def _format_step(want: TargetWant, found: Found, pools: frozenset[str]) -> Step:
             f"there is no imported pool {want.pool} on this node, so nobody knows whether the target is in it",
             "Declare it for the zpool module (which makes or imports it), or import it by hand if its partner does not use it.",
         )
+    if found.unread is not None and found.unread.remedy != unread.WIPE:
+        raise Refused(f"use {want.device} for {want.label}", found.unread.found, found.unread.remedy)
     if not want.format:
         raise Refused(
             f"format {want.object}",
@@ -265,7 +276,7 @@ def _format_step(want: TargetWant, found: Found, pools: frozenset[str]) -> Step:
             "Choose another name, or destroy the dataset by hand if nothing in it is needed.",
         )
     if want.backend == "ldiskfs":
-        blank.require_blank(found.evidence or Evidence(want.device), f"format {want.object}")
+        blank.require_blank(found.evidence or Evidence(want.device), f"format {want.object}", found.node)
     argv = mkfs_lustre.format_argv(
         want.kind,
         want.mgs,

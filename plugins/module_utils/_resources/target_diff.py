@@ -46,6 +46,18 @@ def stranger(want: TargetWant, found: TargetData) -> str:
     return ""
 
 
+def elsewhere(want: TargetWant, found: TargetData) -> str:
+    """Why a target of the same name is that of another site: none of the MGS NIDs on it is a wanted one; empty otherwise.
+
+    Storage networks are shared, and ``fs1`` or ``lustre`` is a name that several sites choose.
+    """
+    there = {nid for node in found.nodes("mgsnode") for nid in node}
+    wanted = {nid for node in want.mgs_nids for nid in node}
+    if not there or not wanted or there & wanted:
+        return ""
+    return f"its MGS is {_show(found.nodes('mgsnode'))}, and none of these NIDs is one of the described {_show(want.mgs_nids)}"
+
+
 def differences(want: TargetWant, found: TargetData) -> list[Difference]:
     """Every difference of a target that is the same one."""
     found_list = [*_nids(want, found), *_params(want, found), *_mount_options(want, found), *_networks(want, found)]

@@ -169,7 +169,14 @@ def _boolean(options: Mapping[str, Any], name: str, path: str) -> bool:
 
 def _device(value: Any, backend: str, path: str) -> str:
     if backend == "ldiskfs":
-        return stable_path(value, path)
+        device = stable_path(value, path)
+        if "\\" in device:
+            raise BadValue(
+                path,
+                f"{device} has a backslash in its name, which the shell that mkfs.lustre starts would drop: it would format another path",
+                "Name the device by another of its links (`ls -l /dev/disk/by-id /dev/disk/by-path`).",
+            )
+        return device
     text = str(value or "")
     if not _DATASET.fullmatch(text):
         raise BadValue(

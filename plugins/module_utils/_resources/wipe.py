@@ -21,7 +21,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import S
 from ansible_collections.lustre.core.plugins.module_utils._cli.mountdata import TargetData
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
-from ansible_collections.lustre.core.plugins.module_utils._resources import blank, target_diff
+from ansible_collections.lustre.core.plugins.module_utils._resources import blank, target_diff, unread
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_want import TargetWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -44,7 +44,7 @@ _OWN_TAGS = frozenset(
         "EXT_JOURNAL",
     }
 )
-_BY_HAND = "Find out what it is; if it may go, wipe it by hand (wipefs -a, and zeros over its first and last MiB)."
+_BY_HAND = "Find out whose it is; only if nothing on it is needed by anybody, wipe it by hand (wipefs -a, and zeros over its first and last MiB)."
 ZERO_TAIL, ZERO_HEAD, SIGNATURES = "zero end", "zero start", "wipe signatures"
 
 
@@ -190,7 +190,7 @@ def _tags(evidence: Evidence) -> dict[str, str]:
 
 def _require_unused(want: TargetWant, evidence: Evidence) -> None:
     """The guard of a format, but for the target itself: every probe must have answered, and only its content may be told."""
-    content = {"blkid", "wipefs", "content"}
+    content = {"blkid", "wipefs", "content", "lustre"}
     told = []
     objections = blank.judge(evidence)
     if {"lsblk", "sysfs", "content"} <= set(evidence.answers):
@@ -218,23 +218,31 @@ def _require_own(want: TargetWant, found: Found) -> None:
     """Exactly this target and nothing else, by Lustre's tool, by the label, and by every signature."""
     tags = _tags(found.evidence)
     label = tags.get("LABEL", "")
-    what = ""
+    what, remedy = "", _BY_HAND
+    trace = found.evidence.answers["lustre"]
     if found.data is not None and target_diff.stranger(want, found.data):
         what = f"it carries another target: {target_diff.stranger(want, found.data)}"
     elif tags.get("TYPE") != "ext4" or set(tags) - _OWN_TAGS:
         what = f"it carries {_told(tags)}, and not only the ext4 of a target"
     elif mountdata.parse_label(label) != mountdata.parse_label(want.label):
         what = f"its label is {label!r}"
-    elif found.data is None and f":{want.kind.upper()}" not in label:
-        # A label with a colon was written by a format that never came to its end; any other belongs to a target that ran.
-        what = f"its label is {label!r}, but Lustre's own data is missing: what is on it may be wanted for a repair"
+    elif found.data is None and not unread.half_made(trace):
+        objection = unread.objection_of(trace)
+        what = (
+            objection.found if objection is not None else f"its label is {label!r}, but its superblock cannot be read"
+        )
+        remedy = unread.KEEP
+    elif found.data is not None and target_diff.elsewhere(want, found.data):
+        what = f"it carries {found.data.label}, but of another file system of that name: {target_diff.elsewhere(want, found.data)}"
+    elif found.data is not None and found.data.mgs and not want.mgs:
+        what = f"it carries {found.data.label} together with an MGS, of which the description of this target does not speak"
     else:
         signatures = found.evidence.answers["wipefs"]
         strange = [f"{s.type} at {s.offset}" for s in signatures if s.type != "ext4"]
         if strange or not signatures:
             what = f"it carries {', '.join(strange) or 'no signature that wipefs knows'} beside the target"
     if what:
-        raise Refused(f"wipe {want.object}", what, _BY_HAND)
+        raise Refused(f"wipe {want.object}", what, remedy)
 
 
 def _told(tags: Mapping[str, str]) -> str:
@@ -243,7 +251,15 @@ def _told(tags: Mapping[str, str]) -> str:
 
 def _steps(want: TargetWant, found: Found) -> list[Step]:
     size = found.evidence.answers["content"].size
-    zero = ("dd", "if=/dev/zero", f"of={want.device}", f"bs={SPAN}", "count=1", "conv=notrunc,fsync", "status=none")
+    zero = (
+        "dd",
+        "if=/dev/zero",
+        f"of={want.device}",
+        f"bs={SPAN}",
+        "count=1",
+        "conv=nocreat,notrunc,fsync",
+        "status=none",
+    )
     target = found.data.name if found.data is not None else "a half-made target"
     reason = f"the consent names this device, and it carries {target}"
     commands = {
