@@ -13,6 +13,10 @@ from .recorded import Run
 from .rehearsed import DEMO, Rehearsed
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: only `make test-long` runs it")
+
+
 @dataclass
 class Demo:
     """The demo site, converged, and the run that did it. A test that breaks it repairs it."""

@@ -47,9 +47,16 @@ def cases(name: str, least: int) -> list[Case]:
     return found
 
 
-def each(found: list[Case]) -> pytest.MarkDecorator:
-    """One test per case, called by what the case says."""
-    return pytest.mark.parametrize("case", found, ids=[case["says"].replace(" ", "-") for case in found])
+def each(found: list[Case], all_of_them: bool = True) -> pytest.MarkDecorator:
+    """One test per case, called by what the case says; not all of them: those without ``sample`` are for long runs."""
+    marks = {True: [], False: [pytest.mark.long]}
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(case, id=case["says"].replace(" ", "-"), marks=marks[all_of_them or bool(case.get("sample"))])
+            for case in found
+        ],
+    )
 
 
 def environment() -> dict[str, str]:
@@ -167,11 +174,11 @@ class Rehearsed:
 
     # the hosts
 
-    def sh(self, host: str, command: str, code: int | None = 0) -> str:
+    def sh(self, host: str, command: str, code: int | None = 0, limit: float = 120) -> str:
         """A shell command in a host, not by the network; ``code`` None: any exit code will do."""
         argv = [sys.executable, "-m", "rehearsal.hosts", "exec", "--site", self.layout.site, host, "sh", "-c", command]
         done = subprocess.run(
-            argv, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+            argv, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=limit, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert code is None or done.returncode == code, (

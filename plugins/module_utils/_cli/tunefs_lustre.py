@@ -53,13 +53,13 @@ def read(run: Runner, device: str) -> TargetData | None:
     argv = read_argv(device)
     rc, out, err = run(argv, None, READ_TIMEOUT)
     if rc == 0:
-        return parse(out)
+        return parse(out, device)
     if rc == ENODEV and "existing Lustre data: not found" in out and "has not been formatted with mkfs.lustre" in err:
         return None
     raise ToolError(f"read which Lustre target is on {device}", argv, rc, out, err, rc if rc > 1 else None)
 
 
-def parse(text: str) -> TargetData:
+def parse(text: str, device: str = "a device") -> TargetData:
     """The first block of ``tunefs.lustre --dryrun``; UnknownOutput when it is not whole or contradicts itself."""
     try:
         fields = _first_block(text)
@@ -73,7 +73,7 @@ def parse(text: str) -> TargetData:
             params=[_param(word) for word in fields["Parameters"].split()],
         )
     except ValueError as problem:
-        raise UnknownOutput(TOOL, f"the target on a device ({problem})", text) from None
+        raise UnknownOutput(TOOL, f"the target on {device} ({problem})", text) from None
 
 
 def _first_block(text: str) -> dict[str, str]:
