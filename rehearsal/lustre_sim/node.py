@@ -68,19 +68,6 @@ class SystemClock:
         time.sleep(seconds)
 
 
-class FakeClock:
-    """A clock for tests: sleeping is instant and moves time."""
-
-    def __init__(self, start: float = 1_795_373_000.0) -> None:
-        self.now = start
-
-    def time(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 class Subsystem:
     """Base of the parts of a node; each overrides what it has."""
 
@@ -119,7 +106,7 @@ class Param:
 
 
 class Node:
-    """A simulated host. ``subsystems`` replaces factories by name (tests give a fake LNet: ``kernel.fakenet``)."""
+    """A simulated host. ``subsystems`` replaces factories by name (tests give a fake LNet)."""
 
     # filled from SUBSYSTEMS; named here for the reader. Any = the classes of those modules, imported late.
     lnet: Any

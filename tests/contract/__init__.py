@@ -1,12 +1,7 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Recordings of real Lustre against the simulated one, whose package is importable as it is in a rehearsal host."""
+"""Recordings of real Lustre against the simulated one. Importing ``rehearsal_sim`` makes its package importable."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-_REHEARSAL = str(Path(__file__).parents[2] / "rehearsal")
-if _REHEARSAL not in sys.path:
-    sys.path.insert(0, _REHEARSAL)
+from tests import rehearsal_sim as rehearsal_sim

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
-from lustre_sim.node import FakeClock, Node
+from lustre_sim.node import Node
+from lustre_sim.sim_error import SimError
 from lustre_sim.tools import lctl_params
 
 from tests.contract.shell import Done, NotUnderstood, Program, Shell
-from tests.rehearsal_sim.support import REHEARSAL, DeadWire, SimError, make_node
+from tests.rehearsal_sim.fakes import DeadWire, FakeClock
+from tests.rehearsal_sim.support import REHEARSAL, make_node
 
 TOOLS = (
     "lctl", "lnetctl", "lfs", "mkfs.lustre", "tunefs.lustre", "mount.lustre", "lustre_rmmod", "modprobe", "modinfo",

@@ -26,7 +26,8 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.contract.host import simulated_host
 from tests.contract.shell import Done
 from tests.contract.views import VIEWS
-from tests.rehearsal_sim.support import REHEARSAL, TRANSCRIPTS, recording
+from tests.recordings import TRANSCRIPTS, recording
+from tests.rehearsal_sim.support import REHEARSAL
 
 HERE = Path(__file__).parent
 EXCUSED: dict[str, list[str]] = yaml.safe_load((HERE / "excused.yml").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.contract.host import Host, simulated_host
 from tests.contract.test_contract import SESSIONS, flat
-from tests.rehearsal_sim.support import recording
+from tests.recordings import recording
 
 
 @pytest.fixture(scope="module")

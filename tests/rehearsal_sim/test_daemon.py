@@ -16,8 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lustre_sim import client
+from lustre_sim.daemon import Daemon
+from lustre_sim.sim_error import SimError
 
-from tests.rehearsal_sim.support import TOOLS, Daemon, SimError, client, make_node
+from tests.rehearsal_sim.support import TOOLS, make_node
 
 
 class Host:

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from lustre_sim.tools import _yaml_in as yaml_in
+from lustre_sim.tools import lnetctl
 
-from tests.rehearsal_sim.support import DeadWire, lnetctl, make_node, yaml_in
+from tests.rehearsal_sim.fakes import DeadWire
+from tests.rehearsal_sim.support import make_node
 
 INTERFACES = {"eth0": "10.0.2.15/24", "dummy0": "10.0.3.15/24"}
 TCP9 = "net:\n    - net type: tcp9\n      local NI(s):\n        - interfaces:\n              0: eth0\n"

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 from lustre_sim import disk
-from lustre_sim.kernel.fakenet import Network, fake_lnet
 from lustre_sim.kernel.mounts import Mounts
-from lustre_sim.node import FakeClock, Node
+from lustre_sim.node import Node
+from lustre_sim.sim_error import SimError
 from lustre_sim.tools import mkfs_lustre, mount_lustre, tunefs_lustre
 
-from tests.rehearsal_sim.support import REHEARSAL, SimError
+from tests.rehearsal_sim.fakes import FakeClock, Network, fake_lnet
+from tests.rehearsal_sim.support import REHEARSAL
 
 MDS1, MDS2, OSS1, OSS2, CLIENT = (f"10.77.0.{host}@tcp" for host in (11, 12, 21, 22, 41))
 MGS = [f"--mgsnode={MDS1}", f"--mgsnode={MDS2}"]

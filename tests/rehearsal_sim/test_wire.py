@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lustre_sim.sim_error import SimError
 
-from tests.rehearsal_sim.support import SimError, make_node
+from tests.rehearsal_sim.support import make_node
 
 # Workers of a parallel run must not meet on 127.0.0.0/8.
 PORT = 9980 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

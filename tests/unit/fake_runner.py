@@ -13,18 +13,16 @@ from typing import Any, Sequence
 import yaml
 
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
+from tests.recordings import TRANSCRIPTS as TRANSCRIPTS
+from tests.recordings import recording
 
 CASES = Path(__file__).parent / "cases"
-TRANSCRIPTS = Path(__file__).parents[1] / "contract" / "transcripts"
-_SHAPE = re.compile(r"\A\$ (?P<cmd>.*)\n--- rc: (?P<rc>.*)\n--- stdout\n(?P<out>.*)--- stderr\n(?P<err>.*)\Z", re.S)
 
 
 def load_transcript(name: str) -> Result:
     """The recorded exit code and output of ``tests/contract/transcripts/<name>.txt``."""
-    match = _SHAPE.match((TRANSCRIPTS / f"{name}.txt").read_text(encoding="utf-8"))
-    if match is None:
-        raise AssertionError(f"the transcript {name} does not have the shape of one")
-    return Result(int(match["rc"]), match["out"], match["err"])
+    found = recording(name)
+    return Result(int(found.rc), found.out, found.err)
 
 
 def load_cases(name: str) -> Any:

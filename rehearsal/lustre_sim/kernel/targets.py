@@ -357,13 +357,6 @@ class Targets(Subsystem):
             "completed_clients: 0/0\nreplayed_requests: 0\nlast_transno: 4294967296\nVBR: DISABLED\nIR: DISABLED"
         )
 
-    def abort_recovery(self, name: str) -> None:
-        target = self.by_name(name)
-        if target is None:
-            raise SimError(errno.ENODEV, name)
-        if target.recovery:
-            target.recovery["end"] = min(target.recovery["end"], self.node.clock.time())
-
 
 def statfs(device: str) -> dict[str, int]:
     """Capacity in KiB and inodes, from the real superblock."""

@@ -38,8 +38,7 @@ MODULES: dict[str, tuple[int, str]] = {
     "libcfs": (139264, ""),
     "ldiskfs": (1048576, ""),
 }
-# What loading one of these brings along beyond its dependencies.
-CLIENT = ("lustre",)
+# What loading a server's module brings along beyond its dependencies.
 SERVER = ("mdt", "mgs", "ost", "ofd", "osp", "lod", "mdd", "lfsck", "mgc", "lquota")
 # Aliases as in modprobe: a file system's name loads its module.
 ALIASES = {"fs-lustre": "lustre", "fs-lustre_tgt": "mgs", "llite": "lustre", "lustre_tgt": "mgs"}

@@ -1,6 +1,6 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An LNet of one dictionary: several nodes of one process reach each other without sockets (unit tests only)."""
+"""What stands for time and network in tests: a clock that does not wait, a wire that leads nowhere, an LNet without sockets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,38 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ..node import Node, Subsystem
-from ..sim_error import SimError
+from lustre_sim.node import Node, Subsystem
+from lustre_sim.sim_error import SimError
 
 Network = dict[str, Node]
 
 
+class FakeClock:
+    """Sleeping is instant and moves time."""
+
+    def __init__(self, start: float = 1_795_373_000.0) -> None:
+        self.now = start
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class DeadWire:
+    """Nothing is bound and nobody answers: what a host alone on its network sees."""
+
+    def listen(self, addresses: set[str], port: int) -> dict[str, OSError]:
+        return {}
+
+    @staticmethod
+    def exchange(source: str, address: str, port: int, message: Any, connect: float, answer: float) -> Any:
+        raise SimError(errno.EHOSTUNREACH, f"nobody has {address}")
+
+
 class FakeLnet(Subsystem):
-    """Has the part of Lnet that the storage side uses."""
+    """The part of LNet that the storage side uses, of one dictionary: nodes of one process reach each other."""
 
     name = "lnet"
 
