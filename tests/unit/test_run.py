@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -111,3 +112,37 @@ def test_a_program_that_ignores_sigterm_is_killed(in_module):
         """
     )
     assert answer is False
+
+
+def test_a_helper_that_outlives_its_parent_is_ended_too(in_module, tmp_path):
+    mark = tmp_path / "pid"
+    helper = f"trap : TERM; echo $$ > {mark}; while :; do sleep 1; done"
+    answer, _ = in_module(
+        f"""
+        try:
+            run(["sh", "-c", {f"sh -c '{helper}' & wait"!r}], timeout=1)
+        except LustreError as error:
+            answer = error.still_running
+        """
+    )
+    assert answer is False
+    assert not runs(mark.read_text().strip())
+
+
+def test_what_no_signal_ends_is_named(in_module, tmp_path):
+    mark = tmp_path / "pid"
+    answer, _ = in_module(
+        f"""
+        import os
+        real = os.killpg
+        os.killpg = lambda group, sign: real(group, 0)
+        try:
+            run(["sh", "-c", "echo $$ > {mark}; exec sleep 60"], timeout=1)
+        except LustreError as error:
+            answer = [str(error), error.facts()["processes_left"]]
+        """
+    )
+    pid = int(mark.read_text())
+    os.kill(pid, signal.SIGKILL)
+    assert answer[1] == [f"sleep (process {pid})"]
+    assert f"cannot be killed (it waits inside the kernel); still on this node: sleep (process {pid})." in answer[0]
