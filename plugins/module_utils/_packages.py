@@ -3,7 +3,7 @@
 """What a node has of the packages it needs, and whether they fit the kernel that runs. Nothing is changed.
 
 A converged client costs two processes (the package manager, modinfo), an ldiskfs server
-one more (mke2fs).  What is wrong is a list of sentences with a code each, so that a role
+three more (mke2fs, and what Lustre's tools load).  What is wrong is a list of sentences with a code each, so that a role
 can act on codes and a person reads sentences; what would make it right is a list of steps.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._basics import Basics
-from ansible_collections.lustre.core.plugins.module_utils._cli import dkms, mke2fs, modules, mounts, packages
+from ansible_collections.lustre.core.plugins.module_utils._cli import dkms, libext2fs, mke2fs, modules, mounts, packages
 from ansible_collections.lustre.core.plugins.module_utils._cli.packages import (
     Package,
     is_version,
@@ -192,7 +192,7 @@ class Inspector:
 
     def _e2fsprogs(self, want: Want) -> dict[str, Any]:
         if not want.e2fsprogs:
-            return {"lustre_aware": None, "version": ""}
+            return {"lustre_aware": None, "version": "", "library": None}
         try:
             aware, version = mke2fs.lustre_aware(self.run)
         except ToolMissing:
@@ -205,7 +205,32 @@ class Inspector:
                 "formatted or checked with it. Install the e2fsprogs that the Lustre project publishes.",
             )
             self._step("upgrade", ", ".join(want.e2fsprogs), f"{told} does not know the feature {mke2fs.FEATURE}")
-        return {"lustre_aware": aware, "version": version}
+        return {"lustre_aware": aware, "version": version, "library": self._library(want, version) if aware else None}
+
+    def _library(self, want: Want, version: str) -> dict[str, Any] | None:
+        """The libext2fs that Lustre's own tools load; None while they are not installed."""
+        try:
+            library = libext2fs.loaded(self.run, self.root)
+        except ToolMissing:
+            return None
+        if library is None:
+            return None
+        if not library.lustre_aware:
+            loaded = (
+                f"{library.path} (version {library.version})"
+                if library.path
+                else "none, since the loader finds no libext2fs"
+            )
+            self._problem(
+                "e2fsprogs",
+                f"mke2fs {version} of this node knows the feature {mke2fs.FEATURE}, but the libext2fs that tunefs.lustre and mount.lustre load "
+                f"does not: it is {loaded}. A target that is formatted here could then not be read, and a healthy MDT would be called not "
+                "formatted. Install the libraries of the same e2fsprogs that the Lustre project publishes (package libext2fs2 or "
+                "e2fsprogs-libs), and take any other libext2fs out of the loader's way (`ldconfig -p`, LD_LIBRARY_PATH, /usr/local/lib); "
+                "`ldd` on mount_osd_ldiskfs.so in Lustre's folder of libraries shows which is loaded. Do not wipe anything because of it.",
+            )
+            self._step("upgrade", ", ".join(want.e2fsprogs), f"the libext2fs that Lustre loads is {loaded}")
+        return library._asdict()
 
     # The kernel
 

@@ -232,10 +232,15 @@ repositories:
   sample:
     - {uri: 'https://mirror.example.com/lustre', file: /etc/apt/sources.list.d/lustre.sources, current: true}
 e2fsprogs:
-  description: Whether C(mke2fs) knows Lustre's features (null where it was not asked), and its version.
+  description:
+    - Whether C(mke2fs) knows Lustre's features (null where it was not asked), and its version.
+    - C(library) is the C(libext2fs) that Lustre's own tools load, which must know them, too (null where they are not installed yet).
   returned: success
   type: dict
-  sample: {lustre_aware: true, version: 1.47.3-wc1}
+  sample:
+    lustre_aware: true
+    version: 1.47.3-wc1
+    library: {path: /lib/x86_64-linux-gnu/libext2fs.so.2, version: 1.47.3-wc1, lustre_aware: true}
 modules:
   description:
     - Whether all O(modules) C(fit) the running kernel (null where none was asked for), which are C(missing) for it, their C(version), and,

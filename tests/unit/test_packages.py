@@ -323,7 +323,11 @@ def test_an_ldiskfs_server_needs_a_mke2fs_that_knows_lustre(fake, node):
         [(asked, there), (probe, Result(1, "", "mke2fs 1.47.0 (5-Feb-2023)\nInvalid filesystem option set: dirdata\n"))]
     )
     found = inspect(run, node({}), families=families, modules=[])
-    assert found["todo"] == ["e2fsprogs"] and found["e2fsprogs"] == {"lustre_aware": False, "version": "1.47.0"}
+    assert found["todo"] == ["e2fsprogs"] and found["e2fsprogs"] == {
+        "lustre_aware": False,
+        "version": "1.47.0",
+        "library": None,
+    }
     assert "no Lustre target on ldiskfs can be formatted" in found["problems"][0]["text"]
     run = fake([(asked, there), (probe, ToolMissing("mke2fs"))])
     assert inspect(run, node({}), families=families, modules=[])["todo"] == ["e2fsprogs"]
