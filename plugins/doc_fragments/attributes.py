@@ -1,12 +1,19 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What modules of this collection have in common, written once."""
+"""What modules of this collection have in common, written once.
+
+Each fragment is one literal, although two end in the same lines: ansible-test reads them without running this file.
+"""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """``lustre.core.attributes`` for modules that change things, ``lustre.core.attributes.info`` for those that only read."""
+    """Attributes and requirements.
+
+    ``lustre.core.attributes`` for modules that change things, ``.info`` for those that only read, ``.probe`` for those that
+    try things out and say themselves what they do in check mode, ``.action`` for actions on the controller.
+    """
 
     DOCUMENTATION = r"""
 options: {}
@@ -46,4 +53,33 @@ attributes:
 requirements:
   - Python 3.9 or newer on the managed host
   - root privileges (C(become))
+"""
+
+    PROBE = r"""
+options: {}
+attributes:
+  diff_mode:
+    description: Has nothing to show in diff mode.
+    support: none
+  platform:
+    description: Platforms the module runs on.
+    support: full
+    platforms: posix
+requirements:
+  - Python 3.9 or newer on the managed host
+  - root privileges (C(become))
+"""
+
+    ACTION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode; it never changes anything.
+    support: full
+  diff_mode:
+    description: Has nothing to show in diff mode.
+    support: none
+  action:
+    description: Runs on the controller.
+    support: full
 """

@@ -21,16 +21,8 @@ options:
   data:
     description: Data to be printed as JSON.
     type: raw
-attributes:
-  check_mode:
-    description: Can run in check mode; it never changes anything.
-    support: full
-  diff_mode:
-    description: Has nothing to show in diff mode.
-    support: none
-  action:
-    description: Runs on the controller.
-    support: full
+extends_documentation_fragment:
+  - lustre.core.attributes.action
 """
 
 EXAMPLES = r"""

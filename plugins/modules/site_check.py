@@ -31,16 +31,8 @@ options:
     type: dict
 notes:
   - Run it once per play with O(ignore:run_once=true), in a play of its own.
-attributes:
-  check_mode:
-    description: Can run in check mode; it never changes anything.
-    support: full
-  diff_mode:
-    description: Has nothing to show in diff mode.
-    support: none
-  action:
-    description: Runs on the controller.
-    support: full
+extends_documentation_fragment:
+  - lustre.core.attributes.action
 """
 
 EXAMPLES = r"""

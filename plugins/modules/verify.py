@@ -56,13 +56,8 @@ attributes:
   check_mode:
     description: Can run in check mode, and then writes no test file.
     support: full
-  diff_mode:
-    description: Has nothing to show in diff mode.
-    support: none
-  platform:
-    description: The platforms it runs on.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - lustre.core.attributes.probe
 seealso:
   - module: lustre.core.node_info
   - module: lustre.core.verify_shared

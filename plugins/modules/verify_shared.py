@@ -36,13 +36,8 @@ attributes:
   check_mode:
     description: Can run in check mode, and then does nothing.
     support: full
-  diff_mode:
-    description: Has nothing to show in diff mode.
-    support: none
-  platform:
-    description: The platforms it runs on.
-    platforms: posix
-    support: full
+extends_documentation_fragment:
+  - lustre.core.attributes.probe
 seealso:
   - module: lustre.core.verify
 author:
