@@ -200,7 +200,7 @@ def mgs_of(values: Mapping[str, str]) -> dict[str, Any]:
     return {
         "running": served is not None,
         "filesystems": lctl_params.filesystems(served or ""),
-        "exports": int(exports) if exports.isdigit() else 0,
+        "exports": _whole(exports) or 0,
     }
 
 
@@ -270,9 +270,14 @@ def _mounted_label(entry: mounts.MountEntry, on_device: Mapping[str, tuple[str, 
 def _number(values: Mapping[str, str], name: str, label: str) -> int | None:
     """``osd-ldiskfs.LABEL.name`` and the like."""
     for full, text in values.items():
-        if full.endswith(f".{label}.{name}") and text.isdigit():
-            return int(text)
+        if full.endswith(f".{label}.{name}") and _whole(text) is not None:
+            return _whole(text)
     return None
+
+
+def _whole(text: str) -> int | None:
+    """A number of the kernel's; None for anything else (``isdigit`` alone takes signs that ``int`` does not)."""
+    return int(text) if re.fullmatch(r"[0-9]{1,20}", text) else None
 
 
 def imports_of(values: Mapping[str, str]) -> list[dict[str, Any]]:

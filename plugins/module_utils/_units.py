@@ -125,7 +125,8 @@ def _bad_time(value: str) -> str:
 
 def _bad_percent(value: str) -> str:
     number = value.rstrip("% ")
-    return "" if number.isdigit() and int(number) <= 100 else "it is not a percentage from 0 to 100"
+    share = _digits(number)
+    return "" if share is not None and share <= 100 else "it is not a percentage from 0 to 100"
 
 
 def _bad_flags(value: str, name: str) -> str:
@@ -162,7 +163,7 @@ def size_of(text: str, unit: int) -> Decimal | None:
 
 def time_of(text: str) -> int | None:
     """Milliseconds of ``600000``, ``600000ms`` or ``600s``; None when it is no time."""
-    match = re.fullmatch(r"([0-9]+)\s*(ms|s|)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,18})\s*(ms|s|)", text.strip())
     return int(match[1]) * (1000 if match[2] == "s" else 1) if match else None
 
 
@@ -257,7 +258,7 @@ def _integer(text: str) -> int | None:
 
 
 def _digits(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return _integer(text) if text.isdigit() else None
 
 
 def _decimal(text: str) -> Decimal | None:

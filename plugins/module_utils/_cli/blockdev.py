@@ -132,7 +132,7 @@ def _json_list(tool: str, key: str, text: str) -> list[Mapping[str, Any]]:
     """The list under the one key of a tool's JSON answer; UnknownOutput on any other shape."""
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     rows = document.get(key) if isinstance(document, dict) and len(document) == 1 else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

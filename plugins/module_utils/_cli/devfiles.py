@@ -154,7 +154,7 @@ def parse_mdstat(text: str) -> set[str]:
     """The kernel names of all members in /proc/mdstat (``md0 : active raid1 sdb1[1] sda1[0]``)."""
     if not text.startswith("Personalities"):
         raise UnknownOutput("/proc/mdstat", "which devices are RAID members", text)
-    return {name for line in text.splitlines() if " : " in line for name in re.findall(r"(\S+?)\[\d+\]", line)}
+    return {name for line in text.splitlines() if " : " in line for name in re.findall(r"([^\s\[\]]+)\[\d+\]", line)}
 
 
 def parse_uevent(text: str) -> dict[str, str]:

@@ -56,7 +56,7 @@ def parse_nft(text: str, port: int) -> list[Chain]:
         chains = [e["chain"] for e in entries if "chain" in e]
         rules = [e["rule"] for e in entries if "rule" in e]
         return [_chain(chain, rules, port) for chain in chains if chain.get("hook") == "input" and _filters(chain)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnknownOutput("nft", "its rules", text) from error
 
 
@@ -105,5 +105,5 @@ def _covers(value: Any, port: int) -> bool:
 
 def included_folder(text: str) -> str | None:
     """The folder whose files nftables' own configuration includes, or None: only there a rule outlives a reboot."""
-    match = re.search(r'^\s*include\s+"(/[^"*]*)/\*(?:\.(?:conf|nft))?"', text, re.M)
+    match = re.search(r'^[ \t]*include[ \t]+"(/[^"*\n]*)/\*(?:\.(?:conf|nft))?"', text, re.M)
     return match[1] if match else None

@@ -28,7 +28,7 @@ WORDS_PER_LINE = 200
 _NOT_LOADED = re.compile(
     r"failed to resolve Netlink family|opening /dev/(?:lnet|obd) failed|modules may not be loaded", re.I
 )
-_DEVICE = re.compile(r" *(\d+) ([A-Z]{2}) (\S+) (\S+) (\S+) (\d+)(?: (\S+))?$")
+_DEVICE = re.compile(r" *(\d{1,9}) ([A-Z]{2}) (\S+) (\S+) (\S+) (\d{1,9})(?: (\S+))?$")
 _USAGE = re.compile(r"^(?:usage: lctl \[COMMAND\]|Without any parameters, interactive mode|Try 'lctl help <COMMAND>')")
 
 

@@ -15,10 +15,10 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import ToolErr
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 _ROW = re.compile(
-    r"(?P<uuid>\S+?)(?:_UUID)? +(?P<total>\d+) +(?P<used>\d+) +(?P<free>\d+) +(?P<share>\d+%|-) +"
+    r"(?P<uuid>\S+?)(?:_UUID)? +(?P<total>\d{1,19}) +(?P<used>\d{1,19}) +(?P<free>\d{1,19}) +(?P<share>\d+%|-) +"
     r"(?P<path>/.*?)(?:\[(?P<kind>MDT|OST):(?P<index>\d+)(?P<flags>[^\]]*)\])?$"
 )
-_SUMMARY = re.compile(r"filesystem_summary: +(\d+) +(\d+) +(\d+) +\S+ +(/.*)$")
+_SUMMARY = re.compile(r"filesystem_summary: +(\d{1,19}) +(\d{1,19}) +(\d{1,19}) +\S+ +(/.*)$")
 _INACTIVE = re.compile(r"(?P<uuid>\S+?)(?:_UUID)? *: (?P<why>.+)$")
 
 

@@ -16,7 +16,7 @@ from typing import Mapping
 from ansible_collections.lustre.core.plugins.module_utils._errors import UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_nid
 
-_LINE = re.compile(r"^- \{ index: (?P<index>\d+), event: (?P<event>\w+)(?:, (?P<rest>.*?))? *\}$")
+_LINE = re.compile(r"- \{ index: (?P<index>\d{1,9}), event: (?P<event>\w+)(?:, (?P<rest>.*)| *)\}\Z")
 _FIELDS = (
     "device type UUID name lov lmv nid node mdt ost index gen parameter value fsname pool options failout "
     "flags version createtime canceltime num source_name server_uuid nids"
@@ -60,7 +60,7 @@ def parse_line(line: str) -> Record:
     match = _LINE.match(line.rstrip())
     if match is None:
         raise UnknownOutput("lctl llog_print", "a configuration log", line)
-    rest = match["rest"] or ""
+    rest = (match["rest"] or "").rstrip(" ")
     parameter = _PARAMETER.search(rest) if match["event"] in ("set_param", "conf_param", "set_timeout") else None
     head = rest[: parameter.start()] if parameter else rest
     fields = _fields(head)

@@ -12,6 +12,8 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl_ya
 from ansible_collections.lustre.core.plugins.module_utils._errors import UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_net, normal_nid
 
+#: More CPU partitions than any machine has; a bound, so that garbage cannot exhaust the memory.
+_MOST_CPTS = 65535
 #: Bit of ``peer state``: entered by hand, not found by discovery.
 _PEER_CONFIGURED = 1 << 3
 
@@ -136,6 +138,8 @@ def parse_cpts(text: str) -> tuple[int, ...]:
     found: set[int] = set()
     for part in filter(None, (part.strip() for part in inner[1].split(","))):
         first, dash, last = part.partition("-")
+        if int(last if dash else first) > _MOST_CPTS:
+            raise ValueError(text)
         found.update(range(int(first), int(last if dash else first) + 1))
     return tuple(sorted(found))
 

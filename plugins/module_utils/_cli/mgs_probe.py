@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError, ToolTimeout
+from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError, ToolTimeout, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net, normal_nid
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
@@ -26,7 +26,7 @@ PING_BOUND = 45.0
 #: The first message to a peer starts its discovery and may be lost: ask twice.
 ROUNDS = 2
 ROUND_PAUSE = 3.0
-_MGS_UP = re.compile(r"^\s*\d+\s+UP\s+mgs\s+MGS\s", re.M)
+_MGS_UP = re.compile(r"^ *\d+ UP mgs MGS ", re.M)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,10 @@ def own_nids(run: Runner) -> tuple[str, ...]:
     """This node's NIDs; none when LNet is not configured (`lctl list_nids` then fails or prints nothing)."""
     argv = ("lctl", "list_nids")
     rc, out, _err = run(argv, None, 30.0)
-    return tuple(normal_nid(line) for line in out.split() if "@" in line) if rc == 0 else ()
+    try:
+        return tuple(normal_nid(word) for word in out.split() if "@" in word) if rc == 0 else ()
+    except ValueError:
+        raise UnknownOutput("lctl list_nids", "this node's NIDs", out) from None
 
 
 def require_lnet(run: Runner, wanted: str) -> tuple[str, ...]:

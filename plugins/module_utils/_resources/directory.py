@@ -25,7 +25,7 @@ KIND = "directory"
 #: A directory of a file system whose servers are away makes stat wait.
 TIMEOUT = 60.0
 _KNOWN = ("fsname", "path", "owner", "group", "mode")
-_LINE = re.compile(r"(?P<mode>[0-9a-f]+) (?P<uid>\d+) (?P<gid>\d+) (?P<path>/.*)\Z")
+_LINE = re.compile(r"(?P<mode>[0-9a-f]{1,8}) (?P<uid>\d{1,10}) (?P<gid>\d{1,10}) (?P<path>/.*)\Z")
 _GONE = re.compile(r"(?:\S*/)?stat: cannot statx? '(?P<path>/.*)': (?:No such file or directory|Not a directory)\Z")
 
 

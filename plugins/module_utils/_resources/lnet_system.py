@@ -103,7 +103,7 @@ def read_links(run: Runner) -> dict[str, Link]:
             for item in json.loads(result.out)
             if item
         ]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UnknownOutput("ip", "the network interfaces", result.out) from None
     return {link.name: link for link in found}
 

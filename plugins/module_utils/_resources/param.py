@@ -40,7 +40,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.param_chang
     store,
 )
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
-from ansible_collections.lustre.core.plugins.module_utils._units import current
+from ansible_collections.lustre.core.plugins.module_utils._units import current, size_of
 
 #: Stored parameters reached a node after 7 to 9 s; a busy MGS takes longer.
 SETTLE = 30.0
@@ -392,5 +392,6 @@ def _order(want: ParamWant, now: Sequence[str]) -> int:
     """``max_mod_rpcs_in_flight`` must stay below ``max_rpcs_in_flight``: raise the latter before the former, lower it after."""
     if not want.name.endswith(".max_rpcs_in_flight"):
         return 1
-    lowered = any(text.isdigit() and want.value.isdigit() and int(text) > int(want.value) for text in now)
+    wanted, found = size_of(want.value, 1), [size_of(text, 1) for text in now]
+    lowered = wanted is not None and any(number is not None and number > wanted for number in found)
     return 2 if lowered else 0
