@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,14 @@ class Rehearsal:
     def up(self, *words: str) -> str:
         return self.run("up", "--spec", str(self.spec), *words)
 
-    def begin_up(self) -> subprocess.Popen[str]:
-        """``up`` in the background, in a session of its own as under a terminal."""
+    @contextmanager
+    def begun_up(self, until: str) -> Iterator[subprocess.Popen[str]]:
+        """``up`` in a session of its own as under a terminal, as far as the line that holds the words ``until``."""
         argv = self.argv("up", "--spec", str(self.spec))
-        return subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+            assert process.stderr is not None
+            assert any(until in line for line in process.stderr), f"up ended before it said {until!r}"
+            yield process
 
     def ssh(self, host: str, command: str) -> str:
         argv = ["ssh", "-F", str(self.layout.ssh_config), "-o", "BatchMode=yes", host, command]
@@ -208,28 +213,17 @@ def _power(site: Rehearsal) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_cleans_up(make: Callable[..., Rehearsal], number: int) -> None:
     site = make("stopped")
-    process = site.begin_up()
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "hosts started" in line:
-            break
-    process.send_signal(number)
-    assert process.wait(60) == 130
-    process.stderr.close()
+    with site.begun_up("hosts started") as process:
+        process.send_signal(number)
+        assert process.wait(60) == 130
     assert site.traces() == []
     assert site.run("leftovers").startswith("Nothing")
 
 
 def test_down_clears_what_a_killed_up_left(make: Callable[..., Rehearsal]) -> None:
     site = make("killed")
-    process = site.begin_up()
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "planned" in line:
-            break
-    process.kill()
-    process.wait()
-    process.stderr.close()
+    with site.begun_up("planned") as process:
+        process.kill()
     site.run("down")
     assert site.traces() == []
 

@@ -57,6 +57,13 @@ class Context:
         ]
         return max(holding, key=lambda fs: len(fs["path"]), default=None)
 
+    def meant(self, paths: list[str]) -> list[dict[str, Any]] | None:
+        """The client mounts that a command is about: all, or the one of the path it was given; None outside of Lustre."""
+        if not paths:
+            return self.filesystems()
+        one = self.of_path(paths[0])
+        return None if one is None else [one]
+
 
 def main(argv: list[str], stdin: TextIO, out: TextIO, err: TextIO, kernel: Any) -> int:
     ended = Faults.of(kernel).at_start(PROGRAM, out)
@@ -98,13 +105,10 @@ def _df(words: list[str], context: Context) -> int:
     names = {name for name, _ in flags}
     human = bool(names & {"-h", "-H", "--human-readable"})
     inodes = bool(names & {"-i", "--inodes"})
-    filesystems = context.filesystems()
-    if paths:
-        one = context.of_path(paths[0])
-        if one is None:
-            context.out.write(f"df:{paths[0]} Not a Lustre filesystem\n")
-            return errno.EOPNOTSUPP
-        filesystems = [one]
+    filesystems = context.meant(paths)
+    if filesystems is None:
+        context.out.write(f"df:{paths[0]} Not a Lustre filesystem\n")
+        return errno.EOPNOTSUPP
     for fs in filesystems:
         _df_one(fs, human, inodes, context.out)
     return 0
@@ -183,13 +187,10 @@ def _check(words: list[str], context: Context) -> int:
 
 def _list(kind: str, title: str) -> Callable[[list[str], Context], int]:
     def command(words: list[str], context: Context) -> int:
-        filesystems = context.filesystems()
-        if words:
-            one = context.of_path(words[0])
-            if one is None:
-                context.err.write(f"lfs {kind.lower()}s: error: '{words[0]}' is not on a mounted Lustre filesystem\n")
-                return errno.ENODEV
-            filesystems = [one]
+        filesystems = context.meant(words)
+        if filesystems is None:
+            context.err.write(f"lfs {kind.lower()}s: error: '{words[0]}' is not on a mounted Lustre filesystem\n")
+            return errno.ENODEV
         for fs in filesystems:
             context.out.write(f"{title}:\n")
             for target in fs["targets"]:
