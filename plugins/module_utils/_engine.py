@@ -96,11 +96,15 @@ def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callabl
             rc, out, err = run(step.argv, step.stdin, step.timeout)
         except ToolTimeout as error:
             # A resource may know what its silent tool is waiting for: ``timed_out(step)`` gives the remedy.
-            remedy = getattr(resource, "timed_out", lambda _step: "")(step)
+            remedy = getattr(resource, "timed_out", lambda _step: "")(step) or _incomplete(step)
             wanted = f"{step.action} {step.object}"
             raise ToolTimeout(wanted, step.argv, error.seconds, error.still_running, remedy, error.left) from None
         if rc != 0:
             raise resource.tool_error(step, rc, out, err)
+
+
+def _incomplete(step: Step) -> str:
+    return f"What it did to {step.object} may be incomplete: the next run reads that first and says what it finds."
 
 
 def _settled(

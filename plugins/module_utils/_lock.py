@@ -86,7 +86,7 @@ class NodeBusy(LustreError):
 
     def facts(self) -> dict[str, object]:
         return {
-            "busy": {
+            "held_by": {
                 "pid": self.record.pid,
                 "module": self.record.module,
                 "since": self.record.since,

@@ -156,7 +156,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: The steps taken, or in check mode those that would be taken, in order.
+  description: The steps taken, or in check mode those that would be taken, in order. Those that were carried out say in C(seconds) how long they took.
   returned: success
   type: list
   elements: dict
@@ -223,6 +223,34 @@ state:
         fstab: >-
           10.0.0.1@tcp:10.0.0.2@tcp:/fs1 /mnt/fs1 lustre
           flock,_netdev,nofail,x-systemd.requires=lnet.service,retry=12,x-systemd.mount-timeout=1800 0 0
+done:
+  description: The steps that a failed run had carried out before it failed, each as action and object. The node is not untouched then.
+  returned: failure, when steps had been carried out
+  type: list
+  elements: str
+  sample: [mount fs1 on /mnt/fs1]
+busy:
+  description: Who is at work on this node at the moment, and on what. What was planned may then be out of date.
+  returned: check mode, while another run of this collection is at work on the node
+  type: str
+  sample: 'The module lustre.core.node (process 4711) began on 2025-11-23 at 10:31:02, and for 62 s it has been at: format fs1-OST0003.'
+held_by:
+  description: Who kept this node for longer than this run waited. Nothing was changed.
+  returned: failure, when another run of this collection is at work on the node
+  type: dict
+  contains:
+    pid: {description: Process that took the node. It may be gone., type: int}
+    module: {description: Its module., type: str}
+    since: {description: 'When it began, in seconds since 1970.', type: float}
+    step: {description: What it is doing., type: str}
+    step_since: {description: 'Since when, in seconds since 1970.', type: float}
+    processes: {description: 'Processes that keep the node now, each with C(pid) and C(program).', type: list, elements: dict}
+processes_left:
+  description: Programs that gave no answer in time and cannot be killed, so that they are still on the node.
+  returned: failure, when a program did not answer in time
+  type: list
+  elements: str
+  sample: [mount.lustre (process 4711)]
 """
 
 from typing import Any

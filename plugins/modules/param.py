@@ -131,6 +131,7 @@ plan:
     file: {description: 'The file that is written, for scope V(mount).', type: str}
     destructive: {description: Always false., type: bool}
     disruptive: {description: Always false., type: bool}
+    seconds: {description: How long it took; only of steps that were carried out., type: float}
   sample:
     - kind: param
       action: set
@@ -190,6 +191,34 @@ state:
         stored: 512M
     undeclared: {}
     notes: []
+done:
+  description: The steps that a failed run had carried out before it failed, each as action and object. The node is not untouched then.
+  returned: failure, when steps had been carried out
+  type: list
+  elements: str
+  sample: [set osc.fs1-*.max_dirty_mb]
+busy:
+  description: Who is at work on this node at the moment, and on what. What was planned may then be out of date.
+  returned: check mode, while another run of this collection is at work on the node
+  type: str
+  sample: 'The module lustre.core.node (process 4711) began on 2025-11-23 at 10:31:02, and for 62 s it has been at: format fs1-OST0003.'
+held_by:
+  description: Who kept this node for longer than this run waited. Nothing was changed.
+  returned: failure, when another run of this collection is at work on the node
+  type: dict
+  contains:
+    pid: {description: Process that took the node. It may be gone., type: int}
+    module: {description: Its module., type: str}
+    since: {description: 'When it began, in seconds since 1970.', type: float}
+    step: {description: What it is doing., type: str}
+    step_since: {description: 'Since when, in seconds since 1970.', type: float}
+    processes: {description: 'Processes that keep the node now, each with C(pid) and C(program).', type: list, elements: dict}
+processes_left:
+  description: Programs that gave no answer in time and cannot be killed, so that they are still on the node.
+  returned: failure, when a program did not answer in time
+  type: list
+  elements: str
+  sample: [mount.lustre (process 4711)]
 """
 
 from typing import Any

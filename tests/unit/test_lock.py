@@ -128,7 +128,7 @@ def test_who_waited_in_vain_is_told_who_holds_the_node(module, folder):
     assert f"The module lustre.core.node (process {first.pid}) began on 2" in text
     assert "it has been at: reads the state of the node" in text
     assert "This run has changed nothing." in text and "then run again" in text
-    busy = caught.value.facts()["busy"]
+    busy = caught.value.facts()["held_by"]
     assert busy["pid"] == first.pid and [entry["pid"] for entry in busy["processes"]] == [first.pid]
 
 

@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
+from ansible_collections.lustre.core.plugins.module_utils import _lock
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, ToolTimeout
 from ansible_collections.lustre.core.plugins.module_utils._module import run_resource, text_of
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 
@@ -161,3 +162,37 @@ _PLAIN_DATA = st.recursive(
 @given(_PLAIN_DATA)
 def test_text_reads_as_the_yaml_it_looks_like(value):
     assert yaml.safe_load(text_of(value)) == value
+
+
+def test_a_step_without_an_answer_tells_what_may_be_left(fake):
+    silent = ToolTimeout("run lamp", ["lamp", "on"], 60.0, True, left=["lamp (process 4711)"])
+    end = ended(FakeModule({"lit": True}), fake([(("lamp", "show"), "off"), (("lamp", "on"), silent)]))
+    assert end.failed and end.values["processes_left"] == ["lamp (process 4711)"]
+    assert end.values["msg"] == (
+        "Could not switch lamp: `lamp on` gave no answer within 60 s and cannot be killed (it waits inside the kernel); "
+        "still on this node: lamp (process 4711). "
+        "What it did to lamp may be incomplete: the next run reads that first and says what it finds."
+    )
+
+
+def test_only_a_run_that_changes_something_takes_the_node_and_logs(fake, lock_folder):
+    lock = _lock.take("lustre.core.node", wait=0)
+    look = FakeModule({"lit": True}, check_mode=True)
+    warned = []
+    look.warn = warned.append
+    end = ended(look, fake([(("lamp", "show"), "off")]))
+    assert "The module lustre.core.node (process" in end.values["busy"] and len(warned) == 1 and look.logged == []
+    lock.release()
+    module = FakeModule({"lit": True})
+    ended(module, fake([(("lamp", "show"), "off"), (("lamp", "on"), ""), (("lamp", "show"), "on")]))
+    assert module.logged == ["switch lamp: began", "switch lamp: done in 0 s"]
+    _lock.take("lustre.core.node", wait=0).release()
+
+
+def test_a_node_that_is_held_is_not_even_looked_at(fake, monkeypatch):
+    real = _lock.take
+    lock = real("lustre.core.node", wait=0)
+    monkeypatch.setattr(_lock, "take", lambda name: real(name, wait=0))
+    end = ended(FakeModule({"lit": True}), fake([]))
+    lock.release()
+    assert end.failed and end.values["held_by"]["module"] == "lustre.core.node" and "changed" not in end.values
