@@ -96,7 +96,10 @@ def _none_given(site: Site, found: Findings, findings: Findings) -> None:
     """A check of nothing would look like a check that passed."""
     if not site.filesystems and not found.problems and not findings.problems and not site.lnet.networks:
         what = "no host of the groups lustre_* has a description"
-        fix = "Define lustre_filesystems and lustre_lnet for the group lustre_all, or use the inventory plugin lustre.core.site."
+        fix = (
+            "If a site file was given (-i, its name must end in .lustre.yml), Ansible's warnings above say why it could not be "
+            "read. In an inventory of your own, define lustre_filesystems and lustre_lnet for the group lustre_all."
+        )
         findings.problems.append(Problem("lustre_filesystems", what, fix, "missing-key"))
 
 

@@ -123,7 +123,8 @@ class InventoryModule(BaseInventoryPlugin):
         config = self._read_config_data(path)
         declared, site, findings = self._checked(config)
         try:
-            findings.stop_if_any(f"The site file {path} cannot be used")
+            keys = "filesystems and lnet of the file are called lustre_filesystems and lustre_lnet below"
+            findings.stop_if_any(f"The site file {path} cannot be used ({keys})")
         except SiteError as error:
             raise AnsibleParserError(str(error)) from error
         for warning in findings.warnings:

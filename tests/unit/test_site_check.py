@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.site_support import DEMO, ansible, demo
+from tests.unit.site_support import DEMO, ROOT, ansible, demo
 
 CHECK = [
     {
@@ -135,6 +135,18 @@ def test_no_description_at_all_is_no_success(tmp_path: Path) -> None:
     done = play(tmp_path, CHECK, hand_written(tmp_path, {}))
     assert done.returncode != 0
     assert "no host of the groups lustre_* has a description" in shown(done)
+
+
+@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_a_site_file_that_cannot_be_read_is_no_success(tmp_path: Path, playbook: str) -> None:
+    """Without any_unparsed_is_failed, which a user's ansible.cfg may lack, Ansible warns and goes on without its hosts."""
+    site = tmp_path / "my.lustre.yml"
+    site.write_text("plugin: lustre.core.site\nhosts: {s1: 10.0.0.1}\nfilesystem: []\n", encoding="utf-8")
+    done = ansible("ansible-playbook", "-i", str(site), f"lustre.core.{playbook}", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "no host of the groups lustre_* has a description" in shown(done)
+    assert 'Did you mean "filesystems"?' in shown(done)
+    assert "lustre_filesystems and lustre_lnet below" in shown(done)
 
 
 def test_the_filter_gives_plain_data_in_a_play(tmp_path: Path) -> None:

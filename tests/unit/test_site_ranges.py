@@ -86,7 +86,7 @@ def test_covers_agrees_with_expand(pattern: str, name: str) -> None:
         ("10.0.0.2+2@tcp1", 3, ["10.0.0.2@tcp1", "10.0.0.4@tcp1", "10.0.0.6@tcp1"]),
         ("fd00::fffe+@tcp", 3, ["fd00::fffe@tcp", "fd00::ffff@tcp", "fd00::1:0@tcp"]),
         ("10.0.[0-1].[1-2]@tcp", 4, ["10.0.0.1@tcp", "10.0.0.2@tcp", "10.0.1.1@tcp", "10.0.1.2@tcp"]),
-        ("10.0.0.[1-9]", 2, ["10.0.0.1", "10.0.0.2"]),
+        ("10.0.[0-1].[1-9]", 2, ["10.0.0.1", "10.0.0.2"]),
     ],
 )
 def test_addresses(pattern, count, found) -> None:
@@ -98,6 +98,7 @@ def test_addresses(pattern, count, found) -> None:
     [
         ("10.0.0.1", 2, "one address for 2 hosts"),
         ("10.0.0.[1-3]", 4, "stands for 3 addresses, but there are 4"),
+        ("10.0.0.[1-9]", 2, "stands for 9 addresses, but the hosts are 2"),
         ("255.255.255.254+", 3, "past the last"),
         ("10.0.0.300+", 2, "300"),
     ],

@@ -307,8 +307,8 @@ def _udsp(item: Mapping[str, Any], path: str) -> WantUdsp:
     if not ends or ("src" in ends and "rte" in ends):
         raise BadValue(
             path,
-            f"a policy names src, dst, src and dst, rte, or dst and rte, not {' and '.join(ends) or 'nothing'}",
-            "Correct the ends.",
+            f"the policy names {' and '.join(ends) or 'neither src nor dst nor rte'}, so nobody knows what it is for",
+            "Give src, dst, src and dst, rte, or dst and rte.",
         )
     priority = item.get("priority")
     return WantUdsp(priority=None if priority is None else _number(f"{path}.priority", priority, 0, 2**31 - 1), **ends)

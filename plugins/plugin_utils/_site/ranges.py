@@ -122,7 +122,7 @@ def covers(pattern: str, name: str) -> bool:
 def addresses(pattern: str, count: int) -> list[str]:
     """As many addresses as there are hosts.
 
-    ``10.0.0.[11-30]``: expanded like host names; ``10.1.0.1+``: counted up from there, ``+N`` in
+    ``10.0.0.[11-30]``: expanded like host names, exactly one per host (several brackets may give more); ``10.1.0.1+``: counted up from there, ``+N`` in
     steps of N, carrying over the dots; a text after ``@`` is kept behind each.
     """
     counted = _COUNTED.fullmatch(pattern)
@@ -142,6 +142,9 @@ def addresses(pattern: str, count: int) -> list[str]:
     found = expand(pattern)
     if len(found) < count:
         raise ValueError(f'"{pattern}" stands for {len(found)} addresses, but there are {count} hosts')
+    if len(found) > count and len(_BRACKETS.findall(pattern)) == 1:
+        # Several brackets rarely give the very number of hosts; one does, or somebody miscounted.
+        raise ValueError(f'"{pattern}" stands for {len(found)} addresses, but the hosts are {count}')
     return found[:count]
 
 

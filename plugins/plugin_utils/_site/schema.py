@@ -120,7 +120,9 @@ TARGET = Shape(
         "index": Key(Index(), "Index of the target, or a range that stands for one target each.", example="0-3"),
         "servers": _SERVERS,
         **_COMMON,
-        "device": Key(Text(), _COMMON["device"].doc),
+        "device": Key(
+            Text(hint="a stable path such as /dev/disk/by-id/..., for zfs POOL/DATASET"), _COMMON["device"].doc
+        ),
         "networks": Key(ListOf(NET, single=True), "Restrict the target to these LNet networks (`--network`).", []),
     },
 )
@@ -198,7 +200,11 @@ FILESYSTEM = Shape(
             "Name (fsname) of the file system.",
         ),
         "backend": Key(Text(choices=("ldiskfs", "zfs")), "Backend of its targets.", "ldiskfs"),
-        "mgs": Key(MGS_OWN, "Where its management server is."),
+        "mgs": Key(
+            MGS_OWN,
+            "Where its management server is.",
+            example="{servers: [mds1], device: /dev/disk/by-id/...}",
+        ),
         "mdts": Key(ListOf(TARGET), "Metadata targets. MDT0000 is always needed.", []),
         "osts": Key(ListOf(TARGET), "Object storage targets.", []),
         "format": Key(YesNo(), "Consent for all targets of this file system; `format` of a target wins.", False),

@@ -240,7 +240,7 @@ def _list(kind: ListOf, value: Any, path: str, findings: Findings) -> Any:
         value = [value]
     clean = [check(kind.item, item, f"{path}[{number}]", findings) for number, item in enumerate(value)]
     if len(clean) < kind.least:
-        findings.add(path, "is empty", "List at least one item.", "empty-list")
+        findings.add(path, "is empty", f"List at least one: {described(kind.item)}.", "empty-list")
     return [item for item in clean if item is not UNUSABLE]
 
 
@@ -268,7 +268,8 @@ def _shape(kind: Shape, value: Any, path: str, findings: Findings) -> Any:
         given = value.get(name)
         if given is None:
             if key.default is REQUIRED:
-                findings.add(inner, "is missing", f"Add it: {described(key.type)}.", "missing-key")
+                example = f", such as {key.example}" if isinstance(key.type, Shape) and key.example else ""
+                findings.add(inner, "is missing", f"Add it: {described(key.type)}{example}.", "missing-key")
             clean[name] = None if key.default is REQUIRED else key.default
             continue
         found = check(key.type, given, inner, findings)
