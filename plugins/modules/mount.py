@@ -21,6 +21,8 @@ description:
     kernel shows.
   - Never unmounts by force and never lazily. An unmount of something that is in use fails and says who holds it.
   - In C(/etc/fstab) only lines with the mount points given here are touched. All others stay as they are, byte for byte.
+  - A mount gets its line in C(/etc/fstab) when it is seen to work, so that no node boots into a mount that nobody has proven. One that is
+    mounted already and has none gets it. The order at boot among mounts that other calls declared is kept.
 options:
   mounts:
     description: The mounts of this node.
@@ -162,6 +164,13 @@ plan:
   elements: dict
   sample:
     - kind: mount
+      action: mount
+      object: fs1 on /mnt/fs1
+      reason: it is not mounted
+      command: mount -t lustre -o flock 10.0.0.1@tcp:10.0.0.2@tcp:/fs1 /mnt/fs1
+      disruptive: false
+      destructive: false
+    - kind: mount
       action: persist
       object: /etc/fstab
       reason: add /mnt/fs1
@@ -173,13 +182,6 @@ plan:
       object: systemd
       reason: systemd makes its mount units from fstab
       command: systemctl daemon-reload
-      disruptive: false
-      destructive: false
-    - kind: mount
-      action: mount
-      object: fs1 on /mnt/fs1
-      reason: it is not mounted
-      command: mount -t lustre -o flock 10.0.0.1@tcp:10.0.0.2@tcp:/fs1 /mnt/fs1
       disruptive: false
       destructive: false
 drift:

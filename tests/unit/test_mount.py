@@ -122,8 +122,8 @@ def mounting(node, want=None):
     return MountResource.from_options([want or DATA["client"]], local=node.local())
 
 
-def persisted(**more):
-    return MountedNode(fstab_lines=[DATA["client_line"], DATA["ost_line"]], **more)
+def persisted(line="client_line", **more):
+    return MountedNode(fstab_lines=[DATA[line]], **more)
 
 
 def test_no_mount_without_an_answer_of_the_mgs(fake):
@@ -152,13 +152,13 @@ def test_the_second_mgs_node_is_enough(fake):
 def test_the_node_itself_counts_only_with_its_mgs_up(fake, transcript):
     own = (("lctl", "list_nids"), "10.0.0.1@tcp\n")
     target = (("mount", "-t", "lustre", "/dev/disk/by-id/ost3", "/lustre/fs1/ost0003"), "")
-    node = persisted()
+    node = persisted("ost_line")
     here = fake([own, (("lctl", "dl"), transcript("mount/lctl-dl")), target])
     assert converge(mounting(node, DATA["ost"]), node.around(here)).changed
     other = (("lctl", "ping", "10.0.0.2@tcp", "10"), PING_FAILS)
     none = (("lctl", "dl"), transcript("shutdown/dl-empty"))
     with pytest.raises(Refused, match="this is the node itself, and no MGS runs here"):
-        converge(mounting(persisted(), DATA["ost"]), fake([own, none, other, none, other]))
+        converge(mounting(persisted("ost_line"), DATA["ost"]), fake([own, none, other, none, other]))
 
 
 def test_no_mount_without_lnet(fake, transcript):
@@ -175,14 +175,14 @@ def test_no_mount_without_lnet(fake, transcript):
 
 def test_a_device_that_is_not_there(fake):
     with pytest.raises(Refused, match="there is no device /dev/disk/by-id/ost3"):
-        converge(mounting(persisted(absent=["/dev/disk/by-id/ost3"]), DATA["ost"]), fake([]))
+        converge(mounting(persisted("ost_line", absent=["/dev/disk/by-id/ost3"]), DATA["ost"]), fake([]))
 
 
 def test_a_mount_without_an_answer_explains_itself(fake):
     argv = ("mount", "-t", "lustre", "/dev/disk/by-id/ost3", "/lustre/fs1/ost0003")
     hang = (argv, ToolTimeout("run mount", argv, 300, still_running=True))
     with pytest.raises(ToolTimeout) as late:
-        converge(mounting(persisted(), DATA["ost"]), fake([NIDS, PING, hang]))
+        converge(mounting(persisted("ost_line"), DATA["ost"]), fake([NIDS, PING, hang]))
     text = str(late.value)
     assert text.startswith("Could not mount fs1-OST0003 on /lustre/fs1/ost0003")
     assert "cannot be killed" in text and "Do not start it again" in text
@@ -275,3 +275,118 @@ def test_state_names_what_is_there(fake):
     assert (client["state"], client["name"], client["fstab"]) == ("mounted", "fs1", DATA["client_line"])
     assert "flock" in client["options"] and client["source"] == "10.0.0.1@tcp:10.0.0.2@tcp:/fs1"
     assert (ost["state"], ost["source"], ost["options"], ost["fstab"]) == ("unmounted", None, [], None)
+
+
+# -- fstab: a line only for what is proven, nothing lost ----------------------------------------------------------------
+
+MGT = {"kind": "target", "path": "/lustre/mgs", "device": "/dev/disk/by-id/mgt", "label": "MGS"}
+MDT = {
+    "kind": "target", "path": "/lustre/fs1/mdt0000", "device": "/dev/disk/by-id/mdt0", "label": "fs1-MDT0000",
+    "mgs_nids": DATA["mgs"],
+}  # fmt: skip
+RELOAD = (("systemctl", "daemon-reload"), "")
+
+
+def mount_call(want, answer=""):
+    return (("mount", "-t", "lustre", want["device"], want["path"]), answer)
+
+
+def test_a_mount_that_fails_leaves_no_line_and_those_before_it_have_theirs(fake):
+    node = MountedNode()
+    failed = mount_call(
+        DATA["ost"], (5, "", "mount.lustre: mount /dev/sdd at /lustre/fs1/ost0003 failed: Input/output error")
+    )
+    calls = [NIDS, mount_call(MGT), RELOAD, NIDS, PING, mount_call(MDT), RELOAD, NIDS, PING, failed]
+    with pytest.raises(ToolError):
+        converge(
+            MountResource.from_options([DATA["ost"], MDT, MGT], local=node.local()),
+            node.around(fake(calls)),
+            write=node.write,
+        )
+    assert [line.split()[1] for line in node.fstab.splitlines()] == ["/lustre/mgs", "/lustre/fs1/mdt0000"]
+
+
+def test_a_silent_mgs_leaves_no_line(fake):
+    node = MountedNode()
+    down = [(("lctl", "ping", nid, "10"), PING_FAILS) for nid in ("10.0.0.1@tcp", "10.0.0.2@tcp")]
+    with pytest.raises(Refused):
+        converge(mounting(node), fake([NIDS, *down, *down]), write=node.write)
+    assert node.fstab == ""
+
+
+def test_a_run_killed_between_a_mount_and_its_line_is_finished_by_the_next(fake):
+    node = MountedNode(table=[DATA["ost_live"]], real={DATA["ost"]["device"]: "/dev/sdd"})
+    plan = converge(mounting(node, DATA["ost"]), node.around(fake([RELOAD])), write=node.write).plan
+    assert [step.action for step in plan.steps] == ["persist", "reload"]
+    assert node.fstab == DATA["ost_line"] + "\n"
+
+
+def test_a_mount_that_says_yes_and_does_nothing_gets_no_line(fake):
+    node = MountedNode()
+    argv = ("mount", "-t", "lustre", "10.0.0.1@tcp:10.0.0.2@tcp:/fs1", "/mnt/fs1")
+    with pytest.raises(Refused, match="said that it worked, but nothing of Lustre is mounted at /mnt/fs1"):
+        converge(mounting(node), fake([NIDS, PING, (argv, "")]), write=node.write)
+    assert node.fstab == ""
+
+
+def test_what_somebody_writes_into_fstab_while_a_mount_takes_its_time_is_kept(fake):
+    node = MountedNode()
+    around = node.around(fake([NIDS, PING, mount_call(DATA["ost"])]))
+
+    def run(argv, stdin=None, timeout=120.0):
+        if argv[0] == "mount":
+            node.fstab = "tmpfs /scratch tmpfs defaults 0 0\n"
+        return around(argv, stdin, timeout)
+
+    with pytest.raises(Refused, match="somebody else changed it since this run began"):
+        converge(mounting(node, DATA["ost"]), run, write=node.write)
+    assert node.fstab == "tmpfs /scratch tmpfs defaults 0 0\n"
+
+
+def whole():
+    """A server that is a client, too, as one run with all its mounts leaves it."""
+    return [MGT, MDT, DATA["ost"], DATA["client"]]
+
+
+def lines_of(wants, node):
+    plan = MountResource.from_options(wants, local=node.local())
+    writes = [step.write for step in plan.plan(plan.have(None)).steps if step.write is not None]
+    return writes[-1].content if writes else node.fstab
+
+
+@pytest.mark.parametrize("named", [[0], [1], [2], [3], [1, 2], [2, 3], [0, 3]])
+def test_a_call_that_names_some_mounts_leaves_the_order_of_all(named):
+    node = MountedNode()
+    node.fstab = lines_of(whole(), node)
+    assert node.fstab.count("x-systemd.after=") == 5
+    before = sorted(node.fstab.splitlines())
+    some = [{**want, "state": "present"} for number, want in enumerate(whole()) if number in named]
+    assert sorted(lines_of(some, node).splitlines()) == before
+
+
+def test_a_client_that_is_named_alone_comes_after_the_targets_that_fstab_has():
+    node = MountedNode(
+        fstab_lines=[
+            DATA["ost_line"],
+            "/dev/disk/by-id/b /lustre/b lustre noauto 0 0",
+            "/dev/sdb /srv ext4 defaults 0 2",
+        ]
+    )
+    line = lines_of([DATA["client"]], node).splitlines()[-1]
+    assert [word for word in line.split()[3].split(",") if "after" in word] == [
+        "x-systemd.after=lustre-fs1-ost0003.mount"
+    ]
+
+
+def test_an_order_after_a_mount_that_fstab_no_longer_has_goes(fake):
+    node = MountedNode(fstab_lines=[DATA["ost_line"].replace(" 0 0", ",x-systemd.after=lustre-mgs.mount 0 0")])
+    assert lines_of([DATA["ost"]], node) == DATA["ost_line"] + "\n"
+
+
+def test_something_mounted_over_it_since_the_plan_is_not_unmounted(fake):
+    node = MountedNode(table=[DATA["client_live"]], fstab_lines=[DATA["client_line"]])
+    resource = MountResource.from_options([GOING], local=node.local())
+    plan = resource.plan(resource.have(fake([])))
+    node.table.append("/dev/sdz /mnt/fs1 ext4 rw 0 0")
+    with pytest.raises(Refused, match=r"/dev/sdz \(type ext4\) is mounted at /mnt/fs1 now"):
+        resource.check_step(plan.steps[0], fake([]))

@@ -66,6 +66,10 @@ class MountResource:
     def __init__(self, wants: Sequence[MountWant], also: Sequence[MountWant] = (), local: Local | None = None) -> None:
         self.wants, self.also, self.local = tuple(wants), tuple(also), local or Local()
         self._by_object = {want.object: want for want in self.wants}
+        #: fstab as this run knows it: as read, then as written.
+        self._fstab = ""
+        #: The mount that was tried last, until its line is written.
+        self._tried: MountWant | None = None
 
     @classmethod
     def from_options(
@@ -79,16 +83,15 @@ class MountResource:
         return MountResource(chosen, [want for want in self.wants if want.phase != phase], self.local)
 
     def have(self, run: Runner) -> MountHave:
-        table = mounts.parse_mounts(self.local.table())
-        devices = {want.device for want in self.wants if want.device.startswith("/")}
-        devices |= {entry.source for entry in table if entry.target and entry.source.startswith("/")}
-        mounted = {entry.path for entry in table}
+        now = self.have_mounts()
+        mounted = {entry.path for entry in now.table}
         missing = [want.path for want in self.wants if want.path not in mounted and not self.local.isdir(want.path)]
+        self._fstab = self.local.text(fstab.PATH) or ""
         return MountHave(
-            table=table,
-            fstab=self.local.text(fstab.PATH) or "",
+            table=now.table,
+            fstab=self._fstab,
             missing=frozenset(missing),
-            real={device: self.local.realpath(device) for device in sorted(devices)},
+            real=now.real,
             # A link (to a writable folder of a read-only root) stays a link.
             fstab_path=self.local.realpath(fstab.PATH),
             systemd=self.local.exists(systemctl.BOOTED),
@@ -102,21 +105,65 @@ class MountResource:
         return {"mounts": [_public(have, want, lines) for want in sorted(self.wants, key=lambda want: want.rank)]}
 
     def check_step(self, step: Step, run: Runner) -> None:
+        if step.write is not None:
+            self._check_mounted()
+            self._check_fstab(step)
         want = self._by_object.get(step.object)
         if want is None:
             return
         doing = f"{step.action} {step.object}"
         if step.action == "unmount":
+            self._check_same(want, doing)
             self._check_unused(want, doing)
             if want.state == "mounted" and not want.mgs_here:
                 # It is to be mounted again: not without the MGS, while it still works as it is.
                 mgs_probe.prove(run, want.mgs_nids, doing, self.local.sleep)
         if step.action == "mount":
+            self._tried = want
             self._check_device(want, doing)
             if want.mgs_here:
                 mgs_probe.require_lnet(run, doing)
             else:
                 mgs_probe.prove(run, want.mgs_nids, doing, self.local.sleep)
+
+    def _check_mounted(self) -> None:
+        """A line is written for what is proven to be mounted, not for what an exit code said."""
+        want, self._tried = self._tried, None
+        if want is None:
+            return
+        live = self.have_mounts().at(want.path)
+        if live is None or not live.lustre:
+            raise Refused(
+                f"write the line of {want.object} into {fstab.PATH}",
+                f"mount said that it worked, but nothing of Lustre is mounted at {want.path}",
+                "See dmesg; nothing was written.",
+            )
+
+    def _check_fstab(self, step: Step) -> None:
+        """A mount may take minutes: what somebody wrote into fstab meanwhile is not to be lost."""
+        if (self.local.text(fstab.PATH) or "") != self._fstab:
+            raise Refused(
+                f"write {fstab.PATH}",
+                "somebody else changed it since this run began",
+                "Nothing was written to it; what was mounted stays mounted. Run again.",
+            )
+        if step.write is not None:
+            self._fstab = step.write.content or ""
+
+    def _check_same(self, want: MountWant, doing: str) -> None:
+        """What lies uppermost at the path is still the mount that was to go: umount takes what it finds there."""
+        have = self.have_mounts()
+        live = have.at(want.path)
+        if live is None or not live.lustre or not mount_plan.is_it(have, want, live):
+            found = f"{live.source} (type {live.fstype})" if live is not None else "nothing"
+            raise Refused(doing, f"{found} is mounted at {want.path} now", "Somebody mounts here, too; run again.")
+
+    def have_mounts(self) -> MountHave:
+        """The mount table as it is now, with what its devices lead to."""
+        table = mounts.parse_mounts(self.local.table())
+        devices = {want.device for want in self.wants if want.device.startswith("/")}
+        devices |= {entry.source for entry in table if entry.target and entry.source.startswith("/")}
+        return MountHave(table, "", real={device: self.local.realpath(device) for device in sorted(devices)})
 
     def _check_device(self, want: MountWant, doing: str) -> None:
         if want.device.startswith("/") and not self.local.exists(want.device):

@@ -131,8 +131,13 @@ def for_fstab(want: MountWant, after: Sequence[str]) -> tuple[str, ...]:
     given = [option for option in given if option.partition("=")[0] not in own]
     if want.kind == "target" and not want.device.startswith("/"):
         given.append("x-systemd.after=zfs-import.target")
-    given += [f"x-systemd.after={unit_of_path(path, 'mount')}" for path in after]
+    given += [after_option(path) for path in after]
     return (*want.options, *given)
+
+
+def after_option(path: str) -> str:
+    """The option that puts a mount after the one at ``path``."""
+    return f"x-systemd.after={unit_of_path(path, 'mount')}"
 
 
 @dataclass(frozen=True)

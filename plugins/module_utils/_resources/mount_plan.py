@@ -3,10 +3,13 @@
 """From what is mounted and written in fstab to the steps that lead to what should be.
 
 Pure: nothing here reads or runs anything.  The order of the steps of all mounts
-together: unmount (clients first, the MGS last), write fstab, tell systemd, mount (the
-MGS first, clients last).  fstab comes before mounting, so that a run that is killed in
-between is finished by the next boot; it comes after unmounting, so that a line is never
-taken away from something that is still mounted.
+together: unmount (clients first, the MGS last), write fstab for what is not mounted by
+this run, tell systemd, then mount (the MGS first, clients last), each with its line of
+fstab right after it.  A line is written only for a mount that has worked: a real node
+that boots with the line of an unproven one hangs in the kernel while its MGS is silent.
+A run that is killed between a mount and its line finds the mount without one, and adds
+it.  fstab comes after unmounting, so that a line is never taken away from something that
+is still mounted.
 """
 
 from __future__ import annotations
@@ -72,11 +75,19 @@ def plan(have: MountHave, wants: Sequence[MountWant], also: Sequence[MountWant] 
             _to_mounted(have, want, parts)
         elif want.state in ("unmounted", "absent"):
             _to_unmounted(have, want, parts)
-    persist = _persist(have, wants, [*wants, *also])
     down = [
         step for _want, steps in sorted(parts.unmount, key=lambda part: part[0].rank, reverse=True) for step in steps
     ]
-    up = [step for _want, steps in sorted(parts.mount, key=lambda part: part[0].rank) for step in steps]
+    # What is mounted on first use needs its line before: its unit is made of it, and nothing is asked at boot.
+    unproven = {want.path for want, steps in parts.mount if any(step.action != "automount" for step in steps)}
+    everybody = [*wants, *also]
+    text, persist = _persist(have, have.fstab, [want for want in wants if want.path not in unproven], everybody)
+    up: list[Step] = []
+    for want, steps in sorted(parts.mount, key=lambda part: part[0].rank):
+        up += steps
+        if want.path in unproven:
+            text, written = _persist(have, text, [want], everybody)
+            up += written
     return Plan((*down, *persist, *up), tuple(parts.drift))
 
 
@@ -171,7 +182,7 @@ def _remount(
 def _to_unmounted(have: MountHave, want: MountWant, parts: _Steps) -> None:
     live = have.at(want.path)
     steps = []
-    if live is not None and live.lustre and _is_it(have, want, live):
+    if live is not None and live.lustre and is_it(have, want, live):
         if not want.unmount:
             raise Refused(
                 f"unmount {want.path}",
@@ -185,7 +196,7 @@ def _to_unmounted(have: MountHave, want: MountWant, parts: _Steps) -> None:
         parts.unmount.append((want, steps))
 
 
-def _is_it(have: MountHave, want: MountWant, live: MountEntry) -> bool:
+def is_it(have: MountHave, want: MountWant, live: MountEntry) -> bool:
     """Whether the Lustre mount at the path is the described one, as far as it is described; Refused when it is another."""
     if want.kind == "target":
         same = live.target and (not want.device or have.same_device(live.source, want.device))
@@ -254,11 +265,32 @@ def _no_automount(want: MountWant, reason: str) -> Step:
     return Step(KIND, "stop automount", want.object, reason, argv, timeout=60.0)
 
 
-def entry_of(want: MountWant, all_wants: Sequence[MountWant]) -> FstabEntry | None:
-    """The wanted line of fstab; None for one that is to be absent."""
+def entry_of(
+    want: MountWant, all_wants: Sequence[MountWant], lines: Mapping[str, FstabEntry] | None = None
+) -> FstabEntry | None:
+    """The wanted line of fstab, which has ``lines``; None for one that is to be absent."""
     if want.state == "absent":
         return None
-    return FstabEntry(want.source, want.path, "lustre", mount_options.for_fstab(want, _before(want, all_wants)))
+    after = [*_before(want, all_wants), *_before_unnamed(want, all_wants, lines or {})]
+    return FstabEntry(want.source, want.path, "lustre", mount_options.for_fstab(want, after))
+
+
+def _before_unnamed(want: MountWant, all_wants: Sequence[MountWant], lines: Mapping[str, FstabEntry]) -> list[str]:
+    """Lustre mounts that fstab has and this call does not name: their place in the order stays as it is.
+
+    Which of them brings the MGS cannot be seen, so a target keeps what its line says; a client comes after all targets.
+    """
+    declared = {other.path for other in all_wants}
+    old = lines.get(want.path)
+    kept = set(old.options) if old is not None else set()
+    found = []
+    for path, line in lines.items():
+        if path in declared or line.fstype not in mounts.LUSTRE_TYPES:
+            continue
+        target = mounts.client_source(line.source) is None and "noauto" not in line.options
+        if (target and want.kind == "client") or mount_options.after_option(path) in kept:
+            found.append(path)
+    return found
 
 
 def _before(want: MountWant, all_wants: Sequence[MountWant]) -> list[str]:
@@ -275,24 +307,26 @@ def _before(want: MountWant, all_wants: Sequence[MountWant]) -> list[str]:
     return [other.path for other in sorted(local, key=lambda other: other.rank) if other.path != want.path]
 
 
-def _persist(have: MountHave, wants: Sequence[MountWant], all_wants: Sequence[MountWant]) -> list[Step]:
-    """One write of fstab for all, and systemd told."""
+def _persist(
+    have: MountHave, before: str, wants: Sequence[MountWant], all_wants: Sequence[MountWant]
+) -> tuple[str, list[Step]]:
+    """The text of fstab with the lines of some mounts as they should be; one write of it, and systemd told."""
     ordered = sorted(wants, key=lambda want: (PHASES.index(want.phase), want.path))
-    wanted = {want.path: entry_of(want, all_wants) for want in ordered}
-    text = fstab.edit(have.fstab, wanted)
-    if text == have.fstab:
-        return []
+    lines = fstab.entries(before)
+    wanted = {want.path: entry_of(want, all_wants, lines) for want in ordered}
+    text = fstab.edit(before, wanted)
+    if text == before:
+        return before, []
     steps = [
-        Step(KIND, "persist", FSTAB, _reason(have, wanted), write=FileWrite(have.fstab_path, text)),
+        Step(KIND, "persist", FSTAB, _reason(lines, wanted), write=FileWrite(have.fstab_path, text)),
     ]
     if have.systemd:
         reason = "systemd makes its mount units from fstab"
         steps.append(Step(KIND, "reload", "systemd", reason, systemctl.DAEMON_RELOAD, timeout=90.0))
-    return steps
+    return text, steps
 
 
-def _reason(have: MountHave, wanted: Mapping[str, FstabEntry | None]) -> str:
-    found = fstab.entries(have.fstab)
+def _reason(found: Mapping[str, FstabEntry], wanted: Mapping[str, FstabEntry | None]) -> str:
     words: dict[str, list[str]] = {"add": [], "change": [], "remove": []}
     for path, entry in wanted.items():
         old = found.get(path)
