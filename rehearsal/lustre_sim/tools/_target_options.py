@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 import getopt
-import os
 import re
-import socket
-from typing import TextIO
 
 from .. import VERSION, disk
 from ..disk import MountData
+from ._target_common import NET, Exit, fatal, nids
 
 _LONG = [
     "backfstype=",
@@ -87,25 +85,6 @@ _ALIASES = {"mgsnid": "mgsnode", "failover": "failnode", "noformat": "dryrun"}
 _MAX_INDEX = 65504
 HELP = "help"
 _FSNAME = re.compile(r"[A-Za-z0-9_-]")
-_NET = re.compile(r"(tcp|o2ib|gni|kfi|elan|lo)(\d*)\Z")
-
-
-class Exit(Exception):
-    """The tool ends: what goes to stderr and the exit code; ``announce`` adds the usual last line."""
-
-    def __init__(self, rc: int, text: str = "", announce: bool = True) -> None:
-        super().__init__(rc, text)
-        self.rc, self.text, self.announce = rc, text, announce
-
-    def tell(self, program: str, err: TextIO) -> int:
-        err.write(self.text)
-        if self.announce and self.rc:
-            err.write(f"{program}: exiting with {self.rc} ({os.strerror(self.rc)})\n")
-        return self.rc
-
-
-def fatal(program: str, text: str) -> str:
-    return f"\n{program} FATAL: {text}\n"
 
 
 @dataclasses.dataclass
@@ -125,12 +104,10 @@ class Options:
     reformat: bool = False
     replace: bool = False
     rename_from: str | None = None
-    no_hostid_check: bool = False
     verbosity: int = 0
     failover: str = ""  # "failnode" or "servicenode" once one was seen
     index_given: bool = False
     fsname_given: bool = False
-    reset_from: str = ""
 
 
 def parse(program: str, argv: list[str], data: MountData, tune: bool) -> Options:
@@ -181,6 +158,15 @@ def _complaint(program: str, argv: list[str], error: getopt.GetoptError) -> str:
 
 
 # -- one function per option -----------------------------------------------------------------------------------------
+
+
+def _append(data: MountData, key: str, value: str, separator: str = ":") -> None:
+    """Add to a parameter that may be there already: the real tools append, and say nothing."""
+    for at, text in enumerate(data.params):
+        if text.startswith(key + "="):
+            data.params[at] = text + separator + value
+            return
+    data.params.append(f"{key}={value}")
 
 
 def _target(flag: int) -> object:
@@ -253,7 +239,7 @@ def _network(options: Options, value: str) -> None:
     if not options.data.flags & (disk.MDT | disk.OST):
         raise Exit(1, f"{options.program}: '--network' only valid for MDT,OST\n", announce=False)
     for net in value.split(","):
-        if not _NET.match(net):
+        if not NET.match(net):
             raise Exit(1, f"{options.program}: cannot parse network '{net}'\n")
     _append(options.data, "network", value, ",")
     options.data.flags |= disk.UPDATE
@@ -342,7 +328,7 @@ _APPLY = {
     "device-size": _device_size,
     "dryrun": _set("dryrun", True),
     "failnode": _failover("failnode"),
-    "force-nohostid": _set("no_hostid_check", True),
+    "force-nohostid": _nothing,
     "fsname": _fsname,
     "help": _help,
     "index": _index,
@@ -364,84 +350,9 @@ _APPLY = {
     "stripe-count-hint": _stripe_hint,
     "erase-param": _erase_param,
     "erase-params": _erase_params,
-    "mountdata-reset-from": _set("reset_from"),
+    "mountdata-reset-from": _nothing,
     "nolocallogs": _target(disk.NO_LOCAL_LOGS),
     "quota": _nothing,
     "rename": _rename,
     "writeconf": _writeconf,
 }
-
-
-# -- NIDs ------------------------------------------------------------------------------------------------------------
-
-
-def nids(program: str, text: str) -> str:
-    """Host names become addresses now, for ever; separators stay. Raises Exit as the real tool ends."""
-    parts = re.split(r"([,: ])", text)
-    return "".join(part if part in (",", ":", " ") else nid(program, part) for part in parts).replace(" ", ",")
-
-
-def nid(program: str, text: str) -> str:
-    host, _, net = text.partition("@")
-    net = net or "tcp"
-    found = _NET.match(net)
-    address = _address(host) if found else None
-    if address is None or found is None:
-        raise Exit(
-            1, f"{program}: Unsupported NID '{text}': rc = Unknown error -22.\n{program}: Can't parse NID '{text}'\n"
-        )
-    if address.startswith("127."):
-        raise Exit(
-            1,
-            f"{program}: The NID '{text}' resolves to the loopback address '{address}@{net}'.  "
-            "Lustre requires a non-loopback address.\n",
-        )
-    number = found.group(2).lstrip("0")
-    return f"{address}@{found.group(1)}{number}"
-
-
-def _address(host: str) -> str | None:
-    try:
-        socket.inet_aton(host)
-    except OSError:
-        pass
-    else:
-        return host if host.count(".") == 3 else None
-    try:
-        return socket.gethostbyname(host)
-    except (OSError, UnicodeError):
-        return None
-
-
-def _append(data: MountData, key: str, value: str, separator: str = ":") -> None:
-    """Add to a parameter that may be there already: the real tools append, and say nothing."""
-    for at, text in enumerate(data.params):
-        if text.startswith(key + "="):
-            data.params[at] = text + separator + value
-            return
-    data.params.append(f"{key}={value}")
-
-
-# -- output ----------------------------------------------------------------------------------------------------------
-
-
-def print_data(title: str, data: MountData, out: TextIO, separator: str | None = None) -> None:
-    words = "".join(word + " " for flag, word in disk.FLAG_WORDS if data.flags & flag)
-    unassigned = data.stand_alone_mgs or data.flags & disk.NEEDS_INDEX
-    lines = [
-        "",
-        f"   {title}:",
-        f"Target:     {data.name(separator)}",
-        f"Index:      {'unassigned' if unassigned else data.index}",
-        f"Lustre FS:  {data.fsname}",
-        f"Mount type: {data.mount_type}",
-        f"Flags:      {data.flags:#x}",
-        f"              ({words})",
-        f"Persistent mount opts: {data.mount_opts}",
-        "Parameters:" + "".join(" " + text for text in data.params),
-    ]
-    if data.comment:
-        lines.append(f"Comment: {data.comment}")
-    if data.mount_type != "zfs":
-        lines.append("")
-    out.write("\n".join(lines) + "\n")

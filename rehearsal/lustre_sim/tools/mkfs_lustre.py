@@ -16,8 +16,8 @@ from .. import disk
 from ..disk import MountData
 from ..faults import Faults
 from ..sim_error import SimError
-from . import _target_options as common
-from ._target_options import Exit, Options, fatal
+from ._target_common import Exit, fatal, print_data
+from ._target_options import HELP, Options, parse
 
 PROGRAM = "mkfs.lustre"
 _CHUNK = 127  # the real tool copies mke2fs' output in pieces of this size, each after three blanks
@@ -33,11 +33,11 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any 
     try:
         if not argv:
             raise Exit(22, _usage(), announce=False)
-        options = common.parse(PROGRAM, argv, MountData(flags=disk.NEEDS_INDEX | disk.UPDATE | disk.VIRGIN), tune=False)
+        options = parse(PROGRAM, argv, MountData(flags=disk.NEEDS_INDEX | disk.UPDATE | disk.VIRGIN), tune=False)
         return run(options, out, err, faults)
     except Exit as end:
         if end.rc == 0:
-            out.write(_usage() if end.text == common.HELP else end.text)
+            out.write(_usage() if end.text == HELP else end.text)
             return 0
         return end.tell(PROGRAM, err)
 
@@ -46,10 +46,10 @@ def run(options: Options, out: TextIO, err: TextIO, faults: Faults) -> int:
     data = options.data
     check(options, err)
     if data.mount_type == "zfs":
-        raise Exit(19, common.fatal(PROGRAM, f"{options.device}: there is no ZFS in the simulation"))
+        raise Exit(19, fatal(PROGRAM, f"{options.device}: there is no ZFS in the simulation"))
     exists = prepare(options, faults)
     complete(options)
-    common.print_data("Permanent disk data", data, out)
+    print_data("Permanent disk data", data, out)
     if options.dryrun:
         out.write("exiting before disk write.\n")
         return 0

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from .. import VERSION
 from ..faults import Faults
 from ..sim_error import SimError
-from ._target_options import Exit, nid
+from ._target_common import Exit, nid
 
 PROGRAM = "mount.lustre"
 TABLE = "/proc/self/mounts"

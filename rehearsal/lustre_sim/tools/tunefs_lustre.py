@@ -11,8 +11,8 @@ from typing import Any, TextIO
 from .. import VERSION, disk
 from ..faults import Faults
 from ..sim_error import SimError
-from . import _target_options as common
-from ._target_options import Exit, fatal
+from ._target_common import Exit, fatal, print_data
+from ._target_options import device_word, parse
 
 PROGRAM = "tunefs.lustre"
 
@@ -26,7 +26,7 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any 
         out.write(f"{PROGRAM} {VERSION}\n")
         return 0
     try:
-        device = common.device_word(argv, tune=True)
+        device = device_word(argv, tune=True)
         if device is None:
             from ._target_usage import usage
 
@@ -41,17 +41,17 @@ def main(argv: list[str], _stdin: TextIO, out: TextIO, err: TextIO, kernel: Any 
 def _no_pool(device: str, out: TextIO) -> Exit:
     """A dataset of a pool that does not exist, as every pool here; recorded."""
     out.write("checking for existing Lustre data: not found\n")
-    return Exit(19, common.fatal(PROGRAM, f"Device {device} has not been formatted with mkfs.lustre"))
+    return Exit(19, fatal(PROGRAM, f"Device {device} has not been formatted with mkfs.lustre"))
 
 
 def run(argv: list[str], device: str, out: TextIO, err: TextIO, faults: Faults) -> int:
     loud = not {"-q", "--quiet"} & set(argv)
     old = _read(device, out, loud, faults)
     if loud:
-        common.print_data("Read previous values", old, out, separator="-")
+        print_data("Read previous values", old, out, separator="-")
     data = copy.deepcopy(old)
     try:
-        options = common.parse(PROGRAM, argv, data, tune=True)
+        options = parse(PROGRAM, argv, data, tune=True)
     except Exit as end:
         if "unrecognized option" in end.text:
             end.text *= 2  # the real tool reads its options twice
@@ -59,7 +59,7 @@ def run(argv: list[str], device: str, out: TextIO, err: TextIO, faults: Faults) 
     if options.mount_opts is not None:
         data.mount_opts = options.mount_opts
     if loud:
-        common.print_data("Permanent disk data", data, out)
+        print_data("Permanent disk data", data, out)
     if options.dryrun:
         out.write("exiting before disk write.\n")
         return 0
