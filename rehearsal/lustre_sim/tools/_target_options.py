@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import getopt
 import re
+from collections.abc import Callable
 
 from .. import VERSION, disk
 from ..disk import MountData
@@ -110,6 +111,9 @@ class Options:
     fsname_given: bool = False
 
 
+Apply = Callable[[Options, str], None]
+
+
 def parse(program: str, argv: list[str], data: MountData, tune: bool) -> Options:
     """Read the words; raises Exit with the real tool's text and code."""
     known = _LONG + (_TUNEFS_LONG if tune else _MKFS_LONG)
@@ -169,7 +173,7 @@ def _append(data: MountData, key: str, value: str, separator: str = ":") -> None
     data.params.append(f"{key}={value}")
 
 
-def _target(flag: int) -> object:
+def _target(flag: int) -> Apply:
     def apply(options: Options, _value: str) -> None:
         options.data.flags |= flag
 
@@ -212,7 +216,7 @@ def _mgsnode(options: Options, value: str) -> None:
     options.data.flags |= disk.UPDATE if options.tune else 0
 
 
-def _failover(kind: str) -> object:
+def _failover(kind: str) -> Apply:
     def apply(options: Options, value: str) -> None:
         other = "failnode" if kind == "servicenode" else "servicenode"
         if options.failover == other:
@@ -278,14 +282,14 @@ def _nomgs(options: Options, _value: str) -> None:
     options.data.flags &= ~disk.MGS
 
 
-def _set(name: str, value: object = None) -> object:
+def _set(name: str, value: object = None) -> Apply:
     def apply(options: Options, text: str) -> None:
         setattr(options, name, text if value is None else value)
 
     return apply
 
 
-def _verbosity(step: int) -> object:
+def _verbosity(step: int) -> Apply:
     def apply(options: Options, _value: str) -> None:
         options.verbosity += step
 
@@ -321,7 +325,7 @@ def _nothing(_options: Options, _value: str) -> None:
     """The option changes nothing that the simulation keeps."""
 
 
-_APPLY = {
+_APPLY: dict[str, Apply] = {
     "backfstype": _backfstype,
     "backfs-mount-opts": _nothing,
     "comment": _comment,
