@@ -20,6 +20,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import Unknown
 
 #: How much of a device's start and end is read: every label and superblock of util-linux's list lies within.
 SPAN = 1 << 20
+_MEMBER = re.compile(r"([^\[]+)\[\d+\]")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -154,7 +155,8 @@ def parse_mdstat(text: str) -> set[str]:
     """The kernel names of all members in /proc/mdstat (``md0 : active raid1 sdb1[1] sda1[0]``)."""
     if not text.startswith("Personalities"):
         raise UnknownOutput("/proc/mdstat", "which devices are RAID members", text)
-    return {name for line in text.splitlines() if " : " in line for name in re.findall(r"([^\s\[\]]+)\[\d+\]", line)}
+    words = [word for line in text.splitlines() if " : " in line for word in line.split()]
+    return {match[1] for match in map(_MEMBER.match, words) if match}
 
 
 def parse_uevent(text: str) -> dict[str, str]:

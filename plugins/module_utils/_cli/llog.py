@@ -26,7 +26,7 @@ _PARAMETER = re.compile(r"(?:^|, )parameter: (?P<name>.*?)(?:, value: ?(?P<value
 #: Targets are known by the records that make a client (mdc, osc) connect to them.
 _TARGET = re.compile(r"(?P<fs>[A-Za-z0-9_-]{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-fA-F]{4})(?:_UUID)?$")
 #: Records as releases before 2.12 print them, and anything that names an event or a parameter in braces.
-_FOREIGN = re.compile(r"#\d+ \(\d+\)|\W*\{?.*\b(?:event|parameter): ")
+_FOREIGN = re.compile(r"#\d+ \(\d+\)|.*\b(?:event|parameter): ")
 _FAILED = re.compile(r"^(?P<log>\S+): OBD_IOC_LLOG_PRINT failed: (?P<why>.*)$", re.M)
 
 
