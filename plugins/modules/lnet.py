@@ -136,7 +136,9 @@ options:
         type: list
         elements: str
       multi_rail:
-        description: Whether the peer may be reached over several of its NIDs at once.
+        description:
+          - Whether the peer may be reached over several of its NIDs at once.
+          - Lustre 2.17 takes no notice of V(false) - whoever is entered is multi-rail there. That is then shown as drift, and not repaired.
         type: bool
         default: true
   discovery:
@@ -191,6 +193,9 @@ notes:
   - The module refuses a node whose LNet is configured by options of the kernel module (C(networks=), C(ip2nets=),
     C(routes=)), because the two ways must not be mixed.
   - A C(/etc/lnet.conf) with settings that somebody else wrote is never replaced, unless it says the same.
+  - An IPv6 address becomes a NID when it is named in O(nids), such as C(fd00::15@tcp). The interface is then added by that NID, for which
+    C(lnetctl net add --nid) is needed (Lustre 2.16 and newer), and an interface has one NID in one network. All nodes that talk to it
+    need a release that knows such NIDs.
   - O(udsp) is kept in the start script of the unit, not in C(/etc/lnet.conf), because the import of Lustre 2.17 refuses
     policies of priority 0.
 seealso:

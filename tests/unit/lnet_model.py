@@ -61,6 +61,7 @@ class LnetModel:
         self.files: dict[str, str] = {}
         self.reload_needed = False
         self.calls: list[tuple[str, ...]] = []
+        self.help = "\t--nid: bring up NI based on the address of the specified LNet NID\n"
 
     # ---- the node around LNet ----
 
@@ -139,8 +140,12 @@ class LnetModel:
         )
 
     def _net_add(self, argv: list[str], given: dict[str, str]) -> Result:
+        if argv[3] == "--help":
+            return Result(1, f"net add: add a network\n\t--net: net name\n{self.help}\t--if: physical interface\n", "")
         if not self.up:
             return failed("add", "net", 108)
+        if "nid" in given:
+            return self._net_add_nid(given)
         names = given["if"].split(",")
         if any(ni["net"] == given["net"] and ni["if"] in names for ni in self.nis):
             return failed("add", "net", 17)
@@ -152,6 +157,18 @@ class LnetModel:
         for name in names:
             self.add(given["net"], name, **values)
         return Result(0, "10.77.0.0/24 dev eth0 proto kernel scope link src 10.77.0.11\n", "")
+
+    def _net_add_nid(self, given: dict[str, str]) -> Result:
+        """By a NID: the interface that has its address; the network and the interface may not be named."""
+        address, _, net = given["nid"].rpartition("@")
+        name = next((name for name, addresses in self.links.items() if address in addresses), None)
+        if name is None:
+            return failed("add", "net", 100, "cannot add LNet NI")
+        if "net" in given or "if" in given or any(ni["nid"] == given["nid"] for ni in self.nis):
+            return failed("add", "net", 17)
+        self.add(net, name, **{key.replace("-", "_"): int(value) for key, value in given.items() if key != "nid"})
+        self.nis[-1]["nid"] = given["nid"]
+        return Result(0, "", "")
 
     def _net_del(self, argv: list[str], given: dict[str, str]) -> Result:
         kept = [ni for ni in self.nis if ni["net"] != given["net"] or given.get("if", ni["if"]) != ni["if"]]

@@ -161,8 +161,10 @@ def net_add(
     tunables: Mapping[str, Any] | None = None,
     lnd_tunables: Mapping[str, Any] | None = None,
     cpts: Sequence[int] = (),
+    nid: str | None = None,
 ) -> tuple[str, ...]:
-    words = [TOOL, "net", "add", "--net", net, "--if", ",".join(interfaces)]
+    """By interfaces, or by the one NID that an interface is to get: then neither network nor interface may be named."""
+    words = [TOOL, "net", "add", *(("--nid", nid) if nid else ("--net", net, "--if", ",".join(interfaces)))]
     given = {**(tunables or {}), **(lnd_tunables or {})}
     for name, option in _OPTIONS.items():
         if name in given:

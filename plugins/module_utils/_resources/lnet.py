@@ -9,7 +9,6 @@ A converged node costs at most two ``lnetctl`` processes, one ``ip``, one ``syst
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Any, Mapping
 
@@ -17,7 +16,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, l
 from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._nid import split_nid
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
-from ansible_collections.lustre.core.plugins.module_utils._resources import lnet_files, lnet_system
+from ansible_collections.lustre.core.plugins.module_utils._resources import lnet_files, lnet_ipv6, lnet_system
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_plan import KIND, plan_live
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_want import IP_NETS, LnetWant, net_kind
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -67,7 +66,10 @@ class LnetResource:
             parameters=self._parameters(),
             reload_needed=lnet_system.reload_needed(run) if networks else False,
         )
-        return LnetHave(lnetctl.read(run, self.want.sections()), system)
+        state = lnetctl.read(run, self.want.sections())
+        if any(lnet_ipv6.ipv6(nid) and nid not in {ni.nid for ni in state.interfaces} for nid in self.want.nids):
+            lnet_ipv6.require_option(run)
+        return LnetHave(state, system)
 
     def _parameters(self) -> dict[str, str]:
         """Live values of the module parameters that are declared (a module not loaded has none)."""
@@ -84,8 +86,9 @@ class LnetResource:
     def plan(self, have: LnetHave) -> Plan:
         lnet_files.refuse_static(have.system.modprobe)
         self._check_interfaces(have)
-        files_before, files_after, file_drift = self._plan_files(have)
-        live = plan_live(self.want, have.lnet, have.system.mounts)
+        by_nid = lnet_ipv6.by_nid(self.want, have.system.links)
+        files_before, files_after, file_drift = self._plan_files(have, by_nid)
+        live = plan_live(self.want, have.lnet, have.system.mounts, by_nid)
         self._check_nids(have, live)
         return Plan(tuple(files_before) + live.steps + tuple(files_after), live.drift + tuple(file_drift))
 
@@ -119,12 +122,7 @@ class LnetResource:
 
     def _check_nids(self, have: LnetHave, live: Plan) -> None:
         """The NIDs the site expects are there and up, or about to be added; anything else is a silent fallback."""
-        pending = {
-            (step.argv[4], name)
-            for step in live.steps
-            if step.action == "add network"
-            for name in step.argv[6].split(",")
-        }
+        pending = {added for step in live.steps if step.action == "add network" for added in _added(step)}
         there = {ni.nid: ni for ni in have.lnet.interfaces}
         self._refuse_fallback(have, live, pending)
         for nid in self.want.nids:
@@ -183,7 +181,7 @@ class LnetResource:
 
     # ---- files ----
 
-    def _plan_files(self, have: LnetHave) -> tuple[list[Step], list[Step], list[Drift]]:
+    def _plan_files(self, have: LnetHave, by_nid: lnet_ipv6.ByNid) -> tuple[list[Step], list[Step], list[Drift]]:
         before: list[Step] = []
         after: list[Step] = []
         drift: list[Drift] = []
@@ -193,12 +191,12 @@ class LnetResource:
             drift += self._module_drift(have)
         if not self.want.networks:
             return before, after, drift
-        found, wanted = files.get(lnet_system.LNET_CONF), lnet_files.lnet_conf(self.want)
+        found, wanted = files.get(lnet_system.LNET_CONF), lnet_files.lnet_conf(self.want, by_nid)
         if found != wanted and not (lnet_files.active(found) and lnet_files.same_meaning(found or "", wanted)):
             if lnet_files.active(found) and not lnet_files.ours(found):
                 lnet_files.refuse_foreign(lnet_system.LNET_CONF, found or "")
             after.append(_write(lnet_system.LNET_CONF, wanted, found))
-        script = lnet_files.start_script(self.want)
+        script = lnet_files.start_script(self.want, by_nid)
         if files.get(lnet_system.START_SCRIPT) != script:
             after.append(_write(lnet_system.START_SCRIPT, script, files.get(lnet_system.START_SCRIPT), mode=0o755))
         unit = lnet_files.drop_in(self.want)
@@ -291,9 +289,13 @@ def _write(path: str, content: str, found: str | None, mode: int = 0o644) -> Ste
 
 
 def _usable(link: lnet_system.Link) -> list[str]:
-    """Addresses a NID can be made of: not link-local, in one spelling."""
-    parsed = [ipaddress.ip_address(address) for address in link.addresses]
-    return [str(address) for address in parsed if not address.is_link_local]
+    return lnet_ipv6.plain(link)
+
+
+def _added(step: Step) -> list[tuple[str, str]]:
+    """Networks and interfaces that a step adds; it tells them in its object, whichever way it names them to lnetctl."""
+    net, _on, names = step.object.partition(" on ")
+    return [(net, name) for name in names.split(", ")]
 
 
 def _plain(value: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_yaml
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, UnknownOutput
-from ansible_collections.lustre.core.plugins.module_utils._nid import normal_net, normal_nid
+from ansible_collections.lustre.core.plugins.module_utils._nid import normal_net, normal_nid, split_nid
+from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_ipv6 import ByNid
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_system import (
     LNET_CONF,
     START_SCRIPT,
@@ -27,13 +28,16 @@ HEADER = "# Managed by Ansible (lustre.core.lnet): the whole file is replaced by
 WAIT = 60
 
 
-def lnet_conf(want: LnetWant) -> str:
+def lnet_conf(want: LnetWant, by_nid: ByNid | None = None) -> str:
     """The wanted LNet as ``lnetctl import`` reads it; interfaces are a mapping with integer keys, not a list."""
     lines = [HEADER.rstrip("\n"), "net:"]
     for network in want.networks:
         lines += [f"    - net type: {network.net}", "      local NI(s):"]
         for interface in network.interfaces:
-            lines += ["        - interfaces:", f"              0: {interface}"]
+            nid = (by_nid or {}).get((network.net, interface))
+            # For whoever reads it, and releases whose import takes notice of it; 2.17.0 does not, see lnet_ipv6.
+            lines += [f"        - nid: {nid}", "          interfaces:"] if nid else ["        - interfaces:"]
+            lines += [f"              0: {interface}"]
             lines += _mapping("tunables", network.tunables) + _mapping("lnd tunables", network.lnd_tunables)
             lines += [f'          CPT: "[{",".join(str(cpt) for cpt in network.cpts)}]"'] if network.cpts else []
     lines += _routes(want) + _peers(want) + _routing(want)
@@ -208,10 +212,15 @@ def _interfaces(want: LnetWant) -> list[str]:
     )
 
 
-def start_script(want: LnetWant) -> str:
+def start_script(want: LnetWant, by_nid: ByNid | None = None) -> str:
     """What lnet.service runs: LNet up, whatever of it is up already; fails loudly, never half-way in silence."""
+    named = by_nid or {}
     checks = "\n".join(f"wait_for {shlex.quote(name)}" for name in _interfaces(want))
-    one_by_one = "\n".join(_add(argv) for argv in _additions(want)) or ":"
+    # An IPv6 address is there before it may be used.
+    checks += "".join(
+        f"\nwait_for {shlex.quote(name)} to {split_nid(nid)[0]} -tentative" for (_net, name), nid in named.items()
+    )
+    one_by_one = "\n".join(_add(argv) for argv in _additions(want, named)) or ":"
     policies = (
         "\n".join(_add(lnetctl.udsp_add(rule.src, rule.dst, rule.rte, rule.priority, None)) for rule in want.udsp)
         or ":"
@@ -227,10 +236,10 @@ failed=0
 # LNet takes its NIDs from the addresses, so an interface without one must not be used yet.
 wait_for() {{
     left={WAIT}
-    until [ -n "$(ip -o address show dev "$1" up scope global 2>/dev/null)" ]; do
+    until [ -n "$(ip -o address show dev "$@" up scope global 2>/dev/null)" ]; do
         left=$((left - 1))
         if [ "$left" -le 0 ]; then
-            echo "LNet is not started: the interface $1 has no address after {WAIT} s" >&2
+            echo "LNet is not started: the interface $* has no address after {WAIT} s" >&2
             exit 1
         fi
         sleep 1
@@ -251,24 +260,32 @@ add() {{
 modprobe lnet || exit 1
 lnetctl lnet configure || exit 1
 
-# On a fresh LNet one import does it all.  On one that has interfaces already (a playbook, an
-# administrator, a mount before us) import would stop at the first of them and leave the rest out.
-if [ -z "$(lctl list_nids 2>/dev/null)" ] && lnetctl import {LNET_CONF}; then
-    :
-else
-{_indented(one_by_one)}
-fi
+{_bring_up(one_by_one, bool(named))}
 {policies}
 exit "$failed"
 """
 
 
-def _additions(want: LnetWant) -> Iterable[Sequence[str]]:
+def _bring_up(one_by_one: str, by_nid: bool) -> str:
+    """Import where it does what is meant; it takes the first address of an interface, whatever NID an entry names (2.17.0)."""
+    if by_nid:
+        return f"# import may take another address of an interface than the IPv6 one that is meant.\n{one_by_one}"
+    return f"""# On a fresh LNet one import does it all.  On one that has interfaces already (a playbook, an
+# administrator, a mount before us) import would stop at the first of them and leave the rest out.
+if [ -z "$(lctl list_nids 2>/dev/null)" ] && lnetctl import {LNET_CONF}; then
+    :
+else
+{_indented(one_by_one)}
+fi"""
+
+
+def _additions(want: LnetWant, by_nid: ByNid) -> Iterable[Sequence[str]]:
     for key, value in sorted(want.settings.items()):
         yield lnetctl.set_value(key, value)
     for network in want.networks:
         for interface in network.interfaces:
-            yield lnetctl.net_add(network.net, [interface], network.tunables, network.lnd_tunables, network.cpts)
+            nid = by_nid.get((network.net, interface))
+            yield lnetctl.net_add(network.net, [interface], network.tunables, network.lnd_tunables, network.cpts, nid)
     for route in want.routes:
         yield lnetctl.route_add(route.net, route.gateway, route.hop, route.priority)
     if want.routing is not None:

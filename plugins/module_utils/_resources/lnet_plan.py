@@ -16,6 +16,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import NeedsRe
 from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_conns import conns_of_all, tune_all
+from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_ipv6 import ByNid
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_system import LustreMount
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_udsp import plan_udsp
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet_want import (
@@ -51,11 +52,13 @@ class Draft:
         self.drift.append(Drift(KIND, thing, found, wanted, remedy))
 
 
-def plan_live(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount]) -> Plan:
-    """The steps from the running LNet to the wanted one (nothing of files)."""
+def plan_live(
+    want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], by_nid: ByNid | None = None
+) -> Plan:
+    """The steps from the running LNet to the wanted one (nothing of files); ``by_nid``: see lnet_ipv6."""
     draft = Draft()
     _settings(want, have, draft)
-    _networks(want, have, mounts, draft)
+    _networks(want, have, mounts, by_nid or {}, draft)
     gone = _emptied(have, draft)
     _routes(want, have, gone, draft)
     _routing(want, have, draft)
@@ -117,7 +120,9 @@ def _start(want: LnetWant, have: lnetctl_state.State) -> list[Step]:
 # ---- networks ---------------------------------------------------------------------------------
 
 
-def _networks(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], draft: Draft) -> None:
+def _networks(
+    want: LnetWant, have: lnetctl_state.State, mounts: Sequence[LustreMount], by_nid: ByNid, draft: Draft
+) -> None:
     declared = {network.net: network for network in want.networks}
     for net in dict.fromkeys(ni.net for ni in have.interfaces):
         if net not in declared:
@@ -130,7 +135,7 @@ def _networks(want: LnetWant, have: lnetctl_state.State, mounts: Sequence[Lustre
     if tune is not None:
         draft.add("tune network", *tune)
     for network in want.networks:
-        _network(network, together is not None, want, have, mounts, draft)
+        _network(network, together is not None, want, have, mounts, by_nid, draft)
 
 
 def _network(
@@ -139,6 +144,7 @@ def _network(
     want: LnetWant,
     have: lnetctl_state.State,
     mounts: Sequence[LustreMount],
+    by_nid: ByNid,
     draft: Draft,
 ) -> None:
     live = {name: ni for ni in have.interfaces if ni.net == network.net for name in ni.interfaces}
@@ -146,11 +152,18 @@ def _network(
     for name in network.interfaces:
         if name in live and _tune(network, conns_done, name, live[name], want, mounts, draft):
             missing.append(name)
-    if missing:
-        ordered = [name for name in network.interfaces if name in missing]
-        argv = lnetctl.net_add(network.net, ordered, network.tunables, network.lnd_tunables, network.cpts)
-        reason = "again, with the declared tunables" if set(ordered) & set(live) else "declared and not there"
-        draft.add("add network", f"{network.net} on {', '.join(ordered)}", reason, argv)
+    for together in _together(network, missing, by_nid):
+        nid = by_nid.get((network.net, together[0]))
+        argv = lnetctl.net_add(network.net, together, network.tunables, network.lnd_tunables, network.cpts, nid)
+        reason = "again, with the declared tunables" if set(together) & set(live) else "declared and not there"
+        draft.add("add network", f"{network.net} on {', '.join(together)}", reason, argv)
+
+
+def _together(network: Network, missing: Sequence[str], by_nid: ByNid) -> list[list[str]]:
+    """Interfaces to add by one command: all that are named to LNet by their name, each of the others alone."""
+    ordered = [name for name in network.interfaces if name in missing]
+    named = [name for name in ordered if (network.net, name) not in by_nid]
+    return ([named] if named else []) + [[name] for name in ordered if name not in named]
 
 
 def _tune(
@@ -386,8 +399,14 @@ def _peer(peer: WantPeer, found: lnetctl_state.Peer | None, want: LnetWant, draf
                 lnetctl.peer_del(peer.primary, [nid]),
             )
     if not missing and found.multi_rail != peer.multi_rail:
-        # 2.17.0 shows a peer that was added with --non_mr as multi-rail all the same.
-        remedy = "LNet decides this from what the peer says; remove the peer by hand and run again if it matters."
+        # 2.17.0 takes no notice of --non_mr, nor of `Multi-Rail: False` in lnet.conf: a peer entered by hand is and stays
+        # multi-rail there, whatever it says itself. Nothing that lnetctl offers changes it, so nothing is done.
+        remedy = (
+            "This Lustre does not take it from whoever enters a peer (2.17 ignores --non_mr). Not multi-rail is a peer that nobody "
+            "enters, while discovery is off on this node or on the peer: leave it out of peers, and write discovery: false."
+            if not peer.multi_rail
+            else "LNet learnt from the peer itself that it is not; enable discovery there, or leave multi_rail out."
+        )
         draft.differs(
             f"peer {peer.primary}", f"multi-rail: {found.multi_rail}", f"multi-rail: {peer.multi_rail}", remedy
         )

@@ -310,6 +310,13 @@ def _udsp(item: Mapping[str, Any], path: str) -> WantUdsp:
             f"the policy names {' and '.join(ends) or 'neither src nor dst nor rte'}, so nobody knows what it is for",
             "Give src, dst, src and dst, rte, or dst and rte.",
         )
+    for end, selector in ends.items():
+        if ":" in selector:
+            raise BadValue(
+                f"{path}.{end}",
+                f"{selector} has an IPv6 address, which Lustre's policies cannot name (2.17 refuses it)",
+                "Name the network instead, such as tcp1.",
+            )
     priority = item.get("priority")
     return WantUdsp(priority=None if priority is None else _number(f"{path}.priority", priority, 0, 2**31 - 1), **ends)
 
