@@ -82,6 +82,13 @@ def plan(have: MountHave, wants: Sequence[MountWant], also: Sequence[MountWant] 
     unproven = {want.path for want, steps in parts.mount if any(step.action != "automount" for step in steps)}
     everybody = [*wants, *also]
     text, persist = _persist(have, have.fstab, [want for want in wants if want.path not in unproven], everybody)
+    if (
+        have.systemd
+        and not persist
+        and any(step.action == "automount" for _want, steps in parts.mount for step in steps)
+    ):
+        # A run that was killed may have written fstab and not told systemd, which then knows no such unit.
+        persist = [_reload()]
     up: list[Step] = []
     for want, steps in sorted(parts.mount, key=lambda part: part[0].rank):
         up += steps
@@ -320,10 +327,12 @@ def _persist(
     steps = [
         Step(KIND, "persist", FSTAB, _reason(lines, wanted), write=FileWrite(have.fstab_path, text)),
     ]
-    if have.systemd:
-        reason = "systemd makes its mount units from fstab"
-        steps.append(Step(KIND, "reload", "systemd", reason, systemctl.DAEMON_RELOAD, timeout=90.0))
-    return text, steps
+    return text, [*steps, _reload()] if have.systemd else steps
+
+
+def _reload() -> Step:
+    reason = "systemd makes its mount units from fstab"
+    return Step(KIND, "reload", "systemd", reason, systemctl.DAEMON_RELOAD, timeout=90.0)
 
 
 def _reason(found: Mapping[str, FstabEntry], wanted: Mapping[str, FstabEntry | None]) -> str:
