@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Callable, Iterable, Mapping, TypeVar
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import Refused
+
+Want = TypeVar("Want")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,25 @@ class Plan:
 
     def __add__(self, other: Plan) -> Plan:
         return Plan(self.steps + other.steps, self.drift + other.drift)
+
+
+def plan_each(wants: Iterable[Want], plan_one: Callable[[Want], Plan], what: str, remedy: str) -> Plan:
+    """The plans of all, in their order, or one Refused that tells every reason: half of a node's wants are no plan.
+
+    ``what`` and ``remedy`` are said where several are refused: ``touch any target of this node``.
+    """
+    plan, refusals = Plan(), []
+    for want in wants:
+        try:
+            plan += plan_one(want)
+        except Refused as refusal:
+            refusals.append(refusal)
+    if len(refusals) > 1:
+        told = "; ".join(f"({number}) {refusal}" for number, refusal in enumerate(refusals, 1))
+        raise Refused(what, told, remedy)
+    if refusals:
+        raise refusals[0]
+    return plan
 
 
 @dataclass

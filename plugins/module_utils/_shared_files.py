@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, mounts
 from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, Refused
+from ansible_collections.lustre.core.plugins.module_utils._options import require_known
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 from ansible_collections.lustre.core.plugins.module_utils._verify import Check
 
@@ -29,9 +30,7 @@ class SharedFile:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> SharedFile:
-        unknown = sorted(set(options) - {"path", "content", "writer"})
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", "Known are: path, content, writer.")
+        require_known(options, ("path", "content", "writer"), path)
         for name in ("path", "content"):
             if not isinstance(options.get(name), str) or not options[name]:
                 raise BadValue(f"{path}.{name}", "is missing", "Give it as text.")

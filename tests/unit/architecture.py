@@ -22,6 +22,7 @@ LONGEST = 450
 SHARED: Mapping[str, frozenset[str]] = {
     "stable": frozenset({"target", "zpool"}),
     "blank": frozenset({"target", "zpool", "wipe"}),
+    "partners": frozenset({"target", "wipe"}),
     "blank_system": frozenset({"target"}),
     "unread": frozenset({"blank", "target", "wipe"}),
     # A wipe is of a target: it must recognise it by the same words.
@@ -29,7 +30,7 @@ SHARED: Mapping[str, frozenset[str]] = {
     "target_diff": frozenset({"wipe"}),
 }
 #: The bottom of the house: values, errors, the runner.  Tools may use these, and these use only each other.
-BASE = frozenset({"_errors", "_run", "_plan", "_nid", "_units", "_param_names", "_param_table"})
+BASE = frozenset({"_errors", "_run", "_plan", "_nid", "_units", "_param_names", "_param_table", "_options"})
 #: What a resource may use of module_utils beside tools and the base.
 RESOURCE_ALSO = frozenset({"_engine", "_param_want", "_packages_want"})
 STARTERS = re.compile(

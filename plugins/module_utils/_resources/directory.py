@@ -18,6 +18,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import mounts
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._options import require_known
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
@@ -51,9 +52,7 @@ class DirectoryWant:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> DirectoryWant:
-        unknown = sorted(set(options) - set(_KNOWN))
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join(_KNOWN)}.")
+        require_known(options, _KNOWN, path)
         text = str(options.get("path") or "")
         if not re.match(r"/[^/\x00-\x1f\x7f]", text) or posixpath.normpath(text) != text:
             raise BadValue(

@@ -14,6 +14,7 @@ from typing import Any, Callable, Mapping
 from ansible_collections.lustre.core.plugins.module_utils._cli import firewall as cli
 from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolError, ToolMissing
+from ansible_collections.lustre.core.plugins.module_utils._options import require_known
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Result, Runner
 
@@ -53,9 +54,7 @@ class FirewallResource:
         """The same from a mapping of options; BadValue names an unusable one below ``path``."""
         if not isinstance(options, Mapping):
             raise BadValue(path, f"{options!r} is not a mapping", "Write {port: 988}.")
-        unknown = sorted(set(options) - {"port", "zone"})
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", "Known are: port, zone.")
+        require_known(options, ("port", "zone"), path)
         try:
             port = int(options.get("port") or 988)
         except (TypeError, ValueError):

@@ -12,6 +12,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._cli.mounts import client_text
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_nid
+from ansible_collections.lustre.core.plugins.module_utils._options import require_distinct, require_known
 from ansible_collections.lustre.core.plugins.module_utils._resources import mount_options
 
 Nodes = tuple[tuple[str, ...], ...]
@@ -86,9 +87,7 @@ class MountWant:
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> MountWant:
         """Check one entry of ``mounts``; BadValue names the entry and field, as in ``mounts[2].path``."""
-        unknown = sorted(set(options) - set(_KNOWN))
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join(_KNOWN)}.")
+        require_known(options, _KNOWN, path)
         state = _choice(options.get("state") or "mounted", STATES, f"{path}.state")
         kind = _choice(options.get("kind"), KINDS, f"{path}.kind")
         want = cls(
@@ -151,17 +150,7 @@ PHASES = ("mgt", "mdt0", "mdt", "ost", "client", "client_subdir")
 def wants_from_options(mounts: Sequence[Mapping[str, Any]], path: str = "mounts") -> tuple[MountWant, ...]:
     """All entries, each sound by itself, and no two for one path or one device."""
     wants = tuple(MountWant.from_options(options, f"{path}[{number}]") for number, options in enumerate(mounts))
-    for field in ("path", "device"):
-        seen: dict[str, int] = {}
-        for number, want in enumerate(wants):
-            value = getattr(want, field)
-            if value and value in seen:
-                raise BadValue(
-                    f"{path}[{number}].{field}",
-                    f"{value} is that of {path}[{seen[value]}], too",
-                    "Each mount has its own.",
-                )
-            seen[value] = number
+    require_distinct(wants, ("path", "device"), path, "Each mount has its own.")
     return wants
 
 

@@ -20,6 +20,7 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._cli import systemctl
 from ansible_collections.lustre.core.plugins.module_utils._cli.systemctl import UnitState
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._options import require_known
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
@@ -43,9 +44,7 @@ class ServiceWant:
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> ServiceWant:
         """Check one entry of ``services``; BadValue names the entry and field."""
-        unknown = sorted(set(options) - set(_KNOWN))
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join(_KNOWN)}.")
+        require_known(options, _KNOWN, path)
         name = str(options.get("name") or "")
         if "." not in name and name:
             name += ".service"

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any, Collection, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import (
-    blockdev,
     devfiles,
     mkfs_lustre,
     tunefs_lustre,
@@ -27,9 +26,16 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
 from ansible_collections.lustre.core.plugins.module_utils._cli import zpool as zpool_cli
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, LocalFiles, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.mountdata import TargetData
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
-from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
-from ansible_collections.lustre.core.plugins.module_utils._resources import blank, blank_system, target_diff, unread
+from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._options import require_distinct
+from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step, plan_each
+from ansible_collections.lustre.core.plugins.module_utils._resources import (
+    blank,
+    blank_system,
+    partners,
+    target_diff,
+    unread,
+)
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_diff import Difference
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_want import TargetWant
@@ -84,17 +90,7 @@ class TargetResource:
         coming_pools: Collection[str] = (),
     ) -> TargetResource:
         wants = [TargetWant.from_options(options, f"{path}[{number}]") for number, options in enumerate(targets)]
-        for name in ("label", "device"):
-            seen: dict[str, int] = {}
-            for number, want in enumerate(wants):
-                value = getattr(want, name)
-                if value in seen:
-                    raise BadValue(
-                        f"{path}[{number}].{name}",
-                        f"{value} is that of {path}[{seen[value]}], too",
-                        "Each target has its own.",
-                    )
-                seen[value] = number
+        require_distinct(wants, ("label", "device"), path, "Each target has its own.")
         return cls(wants, files, coming_pools)
 
     def have(self, run: Runner) -> TargetHave:
@@ -150,18 +146,12 @@ class TargetResource:
 
     def plan(self, have: TargetHave) -> Plan:
         """Steps for all targets, or one Refused that tells every reason: half a node's targets are no plan."""
-        plan, refusals = Plan(), []
-        for want in self.wants:
-            try:
-                plan += self._plan_one(want, have)
-            except Refused as refusal:
-                refusals.append(refusal)
-        if len(refusals) > 1:
-            told = "; ".join(f"({number}) {refusal}" for number, refusal in enumerate(refusals, 1))
-            raise Refused("touch any target of this node", told, "None of them is touched before all of them can be.")
-        if refusals:
-            raise refusals[0]
-        return plan
+        return plan_each(
+            self.wants,
+            lambda want: self._plan_one(want, have),
+            "touch any target of this node",
+            "None of them is touched before all of them can be.",
+        )
 
     def _plan_one(self, want: TargetWant, have: TargetHave) -> Plan:
         found = have.found[want.device]
@@ -216,20 +206,7 @@ class TargetResource:
             raise Refused(
                 f"tune {want.object}", f"the device cannot be opened exclusively ({problem})", blank.FREE
             ) from None
-        state = blockdev.mmp_state(run, want.device)
-        if state == "busy":
-            raise Refused(
-                f"tune {want.object}",
-                "its multi-mount protection says that a node uses it",
-                "Unmount it on its partner first.",
-            )
-        partners = data.nodes("failover.node")
-        if state == "off" and len(partners) > 1:
-            raise Refused(
-                f"tune {want.object}",
-                f"{len(partners)} nodes may mount it and multi-mount protection is off, so nobody can tell whether one of them does",
-                f"Unmount it everywhere and turn it on (`tune2fs -O mmp {want.device}`), then run again.",
-            )
+        partners.require_unused(run, want.device, len(data.nodes("failover.node")), f"tune {want.object}")
 
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
         if step.action == "format":

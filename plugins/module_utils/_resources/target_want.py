@@ -11,6 +11,7 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._cli import mountdata
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_net, normal_nid
+from ansible_collections.lustre.core.plugins.module_utils._options import boolean, require_known
 from ansible_collections.lustre.core.plugins.module_utils._resources.stable import stable_path
 
 Nodes = tuple[tuple[str, ...], ...]
@@ -60,13 +61,11 @@ class TargetWant:
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> TargetWant:
         """Check one entry of ``targets``; BadValue names the entry and field, as in ``targets[2].index``."""
-        unknown = sorted(set(options) - set(_KNOWN))
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join(_KNOWN)}.")
+        require_known(options, _KNOWN, path)
         kind = _choice(options.get("kind"), KINDS, f"{path}.kind")
         backend = _choice(options.get("backend") or "ldiskfs", BACKENDS, f"{path}.backend")
         fsname, index = _identity(kind, options, path)
-        mgs = kind == "mgt" or _boolean(options, "mgs", path)
+        mgs = kind == "mgt" or boolean(options, "mgs", path)
         if mgs and kind != "mgt" and (kind, index) != ("mdt", 0):
             raise BadValue(
                 f"{path}.mgs",
@@ -87,8 +86,8 @@ class TargetWant:
             mkfs_options=_mkfs_options(options.get("mkfs_options"), f"{path}.mkfs_options"),
             mount_fs_options=_mount_options(options.get("mount_fs_options"), f"{path}.mount_fs_options"),
             params=_params(options.get("params"), f"{path}.params"),
-            format=_boolean(options, "format", path),
-            tune=_boolean(options, "tune", path),
+            format=boolean(options, "format", path),
+            tune=boolean(options, "tune", path),
         )
         want._check_together(path)
         return want
@@ -157,14 +156,6 @@ def _choice(value: Any, known: Sequence[str], path: str) -> str:
     if value not in known:
         raise BadValue(path, f"{value!r} is not known", f"It is one of {', '.join(known)}.")
     return str(value)
-
-
-def _boolean(options: Mapping[str, Any], name: str, path: str) -> bool:
-    """Consent must be a real boolean: the string ``"false"`` is true in Python."""
-    value = options.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise BadValue(f"{path}.{name}", f"{value!r} is neither true nor false", "Write true or false without quotes.")
-    return bool(value)
 
 
 def _device(value: Any, backend: str, path: str) -> str:

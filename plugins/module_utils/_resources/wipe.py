@@ -16,12 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import blockdev, mountdata, tunefs_lustre
+from ansible_collections.lustre.core.plugins.module_utils._cli import mountdata, tunefs_lustre
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import SPAN, Ends, Files, LocalFiles
 from ansible_collections.lustre.core.plugins.module_utils._cli.mountdata import TargetData
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
-from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
-from ansible_collections.lustre.core.plugins.module_utils._resources import blank, target_diff, unread
+from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step, plan_each
+from ansible_collections.lustre.core.plugins.module_utils._resources import blank, partners, target_diff, unread
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_want import TargetWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -125,23 +125,12 @@ class WipeResource:
 
     def plan(self, have: WipeHave) -> Plan:
         """Steps for all devices, or one Refused that tells every reason."""
-        steps: list[Step] = []
-        refusals: list[Refused] = []
-        for want in self.wants:
-            found = have.found[want.device]
-            try:
-                _require_unused(want, found.evidence)
-                if not found.wiped:
-                    _require_own(want, found)
-                    steps += _steps(want, found)
-            except Refused as refusal:
-                refusals.append(refusal)
-        if len(refusals) > 1:
-            told = "; ".join(f"({number}) {refusal}" for number, refusal in enumerate(refusals, 1))
-            raise Refused("wipe any device of this node", told, "Nothing was changed.")
-        if refusals:
-            raise refusals[0]
-        return Plan(tuple(steps))
+        return plan_each(
+            self.wants,
+            lambda want: _plan_one(want, have.found[want.device]),
+            "wipe any device of this node",
+            "Nothing was changed.",
+        )
 
     def public(self, have: WipeHave) -> Mapping[str, Any]:
         return {"devices": [_public(want, have.found[want.device]) for want in self.wants]}
@@ -163,23 +152,21 @@ class WipeResource:
                 raise Refused(f"wipe {want.object}", "it is not empty after it was filled with zeros", _BY_HAND)
             return
         _require_own(want, now)
-        self._require_unused_elsewhere(want, now.data, run)
-
-    def _require_unused_elsewhere(self, want: TargetWant, data: TargetData | None, run: Runner) -> None:
-        """The partner may have the target mounted; multi-mount protection is what tells."""
-        state = blockdev.mmp_state(run, want.device)
-        if state == "busy":
-            what = "its multi-mount protection says that a node uses it"
-            raise Refused(f"wipe {want.object}", what, "Unmount it on its partner first.")
-        nodes = max(len(want.service_nids), len(data.nodes("failover.node")) if data is not None else 0)
-        if state == "off" and nodes > 1:
-            what = f"{nodes} nodes may mount it and multi-mount protection is off, so nobody can tell whether one of them does"
-            remedy = f"Unmount it everywhere and turn it on (`tune2fs -O mmp {want.device}`), then run again."
-            raise Refused(f"wipe {want.object}", what, remedy)
+        # The partner may have the target mounted, whoever of the two sources names it.
+        found = now.data.nodes("failover.node") if now.data is not None else ()
+        partners.require_unused(run, want.device, max(len(want.service_nids), len(found)), f"wipe {want.object}")
 
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
         remedy = "It may be half wiped: run again; what cannot be recognised any more is left to you."
         return ToolError(f"{step.action} of {step.object}", step.argv, rc, out, err, remedy=remedy)
+
+
+def _plan_one(want: TargetWant, found: Found) -> Plan:
+    _require_unused(want, found.evidence)
+    if found.wiped:
+        return Plan()
+    _require_own(want, found)
+    return Plan(tuple(_steps(want, found)))
 
 
 def _tags(evidence: Evidence) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import zpool as c
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, LocalFiles, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.zpool import Importable
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError
-from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
+from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step, plan_each
 from ansible_collections.lustre.core.plugins.module_utils._resources import blank
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
 from ansible_collections.lustre.core.plugins.module_utils._resources.zpool_want import CREATE_ONLY, PoolWant
@@ -119,17 +119,9 @@ class ZpoolResource:
 
     def plan(self, have: PoolHave) -> Plan:
         """The host id first, then every pool; one Refused tells every reason."""
-        plan, refusals = Plan(), []
-        for want in self.wants:
-            try:
-                plan += self._plan_one(want, have)
-            except Refused as refusal:
-                refusals.append(refusal)
-        if len(refusals) > 1:
-            told = "; ".join(f"({number}) {refusal}" for number, refusal in enumerate(refusals, 1))
-            raise Refused("touch any pool of this node", told, "Nothing was changed.")
-        if refusals:
-            raise refusals[0]
+        plan = plan_each(
+            self.wants, lambda want: self._plan_one(want, have), "touch any pool of this node", "Nothing was changed."
+        )
         return self._hostid_plan(have) + plan
 
     def _hostid_plan(self, have: PoolHave) -> Plan:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
+from ansible_collections.lustre.core.plugins.module_utils._options import boolean, require_known
 from ansible_collections.lustre.core.plugins.module_utils._resources.stable import stable_path
 
 #: What every pool under Lustre has unless told otherwise: guarded against a second importer, and imported by nobody on its own.
@@ -77,9 +78,7 @@ class PoolWant:
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> PoolWant:
         """Check one entry of ``pools``; BadValue names the entry and field, as in ``pools[0].vdevs[1].devices[2]``."""
-        unknown = sorted(set(options) - set(_KNOWN))
-        if unknown:
-            raise BadValue(f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join(_KNOWN)}.")
+        require_known(options, _KNOWN, path)
         name = options.get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
             raise BadValue(
@@ -95,8 +94,8 @@ class PoolWant:
             vdevs=tuple(_vdev(vdev, f"{path}.vdevs[{number}]") for number, vdev in enumerate(vdevs)),
             properties={**PROPERTIES, **_settings(options.get("properties"), f"{path}.properties")},
             options={**OPTIONS, **_settings(options.get("filesystem_properties"), f"{path}.filesystem_properties")},
-            create=_boolean(options, "create", False, path),
-            bring_in=_boolean(options, "import", True, path),
+            create=boolean(options, "create", path),
+            bring_in=boolean(options, "import", path, default=True),
         )
         twice = next((device for device in want.devices if want.devices.count(device) > 1), None)
         if twice:
@@ -154,12 +153,3 @@ def _setting(key: Any, value: Any, path: str) -> str:
     if not isinstance(value, (str, int, float)) or not _VALUE.fullmatch(text):
         raise BadValue(path, f"{value!r} is not usable as a value", "Write a number or one word.")
     return text
-
-
-def _boolean(options: Mapping[str, Any], name: str, default: bool, path: str) -> bool:
-    value = options.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise BadValue(f"{path}.{name}", f"{value!r} is neither true nor false", "Write true or false without quotes.")
-    return value
