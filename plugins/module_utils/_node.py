@@ -28,15 +28,17 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.mount impor
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.service import ServiceResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
-#: since the lnet part writes the unit's drop-in.
+#: since the lnet part writes the unit's drop-in; pools come before the targets on them.
 PHASES = (
     "firewall",
     "lnet",
     "services",
+    "zpools",
     "params_mount",
     *TARGET_PHASES,
     "client",
@@ -45,9 +47,20 @@ PHASES = (
     "params",
 )
 LNET_UNIT = "lnet.service"
-_ACTED_ON = ("firewall", "lnet", "targets", "mounts", "directories", "params", "purge_params", "services", "only_paths")
-#: What the filter node_state says about a host beside its state; ``zpools`` are made by another module.
-_TOLD = ("zpools", "roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
+_ACTED_ON = (
+    "firewall",
+    "lnet",
+    "services",
+    "zpools",
+    "targets",
+    "mounts",
+    "directories",
+    "params",
+    "purge_params",
+    "only_paths",
+)
+#: What the filter node_state says about a host beside its state.
+_TOLD = ("roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
 
 
 @dataclass(frozen=True)
@@ -135,7 +148,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     """The parts of a node's want in order; the error names every unusable value, not only the first."""
     phases = _phases(options.get("phases"))
     make = _Builder()
-    lnet, pools = options.get("lnet"), [pool["name"] for pool in options.get("zpools") or ()]
+    lnet, pools = options.get("lnet"), options.get("zpools") or ()
     services, targets = options.get("services") or (), options.get("targets") or ()
     mounts, params, purge = options.get("mounts") or (), options.get("params") or (), options.get("purge_params") or ()
     folders, only = options.get("directories") or (), options.get("only_paths")
@@ -144,6 +157,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     gate = make.make(lambda: FirewallResource.from_mapping(firewall, "firewall")) if firewall is not None else None
     network = make.make(lambda: LnetResource.from_options(lnet, "lnet")) if lnet else None
     units = make.make(lambda: ServiceResource.from_options(services, "services"))
+    zpool = make.make(lambda: ZpoolResource.from_options(pools, "zpools"))
     target = make.make(lambda: TargetResource.from_options(targets, "targets"))
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
     directory = make.make(lambda: DirectoryResource.from_options(folders))
@@ -160,10 +174,11 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     if services:
         coming = [LNET_UNIT] if network is not None else []
         parts.append(Part("services", units, ServiceResource(units.wants, coming, units.exists)))
+    parts.append(Part("zpools", zpool))
     parts.append(_params("params_mount", [param for param in params if param.get("scope") == "mount"], ()))
     for phase in TARGET_PHASES:
         chosen = [want for want in target.wants if _target_phase(want.kind, want.index) == phase]
-        in_plan = TargetResource(chosen, target.files, coming_pools=pools)
+        in_plan = TargetResource(chosen, target.files, coming_pools=sorted(zpool.coming))
         parts.append(Part(phase, TargetResource(chosen, target.files), in_plan))
         parts.append(Part(phase, _up(mount, phase)))
     parts.append(Part("client", _up(mount, "client")))
@@ -236,11 +251,21 @@ class _Watched:
         self._resource.check_step(step, run)
 
 
-def converge_node(parts: Sequence[Part], run: Runner, check_mode: bool = False, **how: Any) -> list[PartResult]:
-    """Converge the parts one after the other; NodeFailed at the first that fails. ``how`` goes to the engine (tests)."""
+def programs_coming(packages: Mapping[str, Any]) -> bool:
+    """Whether what ``packages_info`` found means that the node's programs or modules are about to change."""
+    return bool(set(packages.get("todo") or ()) - {"held", "repository"})
+
+
+def converge_node(
+    parts: Sequence[Part], run: Runner, check_mode: bool = False, coming: bool = False, **how: Any
+) -> list[PartResult]:
+    """Converge the parts one after the other; NodeFailed at the first that fails. ``how`` goes to the engine (tests).
+
+    ``coming``: packages are still to be installed, so that in check mode a tool that fails is no error yet.
+    """
     done: list[PartResult] = []
     for part in parts:
-        pending = check_mode and any(result.changed for result in done)
+        pending = check_mode and (coming or any(result.changed for result in done))
         resource = part.tentative if check_mode and part.tentative is not None else part.resource
         watched = _Watched(resource)
         try:
@@ -268,26 +293,28 @@ def _not_yet(error: LustreError, resource: Any) -> str:
     return text
 
 
-def node_values(results: Sequence[PartResult], processes: int, show_diff: bool) -> dict[str, Any]:
-    """The return values of the composite."""
-    steps = [step for result in results for step in result.outcome.plan.steps]
-    plan = [step for result in results for step in result.outcome.steps()]
+def node_values(
+    results: Sequence[PartResult], processes: int, show_diff: bool, packages: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The return values of the composite; ``packages``: what was found of them, and is to be planned (check mode)."""
+    lacking = list(packages["plan"]) if packages else []
+    plan = lacking + [step for result in results for step in result.outcome.steps()]
     values: dict[str, Any] = {
-        "changed": any(result.changed for result in results),
+        "changed": any(result.changed for result in results) or bool(packages and (packages["todo"] or lacking)),
         "results": [result.public() for result in results],
         "plan": plan,
         "drift": [drift.public() for result in results for drift in result.outcome.plan.drift],
         "state": _merged([(result.outcome.kind, result.outcome.after) for result in results]),
         "summary": {
-            "steps": len(steps),
-            "disruptive": sum(step.disruptive for step in steps),
-            "destructive": sum(step.destructive for step in steps),
+            "steps": len(plan),
+            "disruptive": sum(step["disruptive"] for step in plan),
+            "destructive": sum(step["destructive"] for step in plan),
             "unplanned": sum(bool(result.unplanned) for result in results),
         },
         "processes": processes,
     }
     if show_diff:
-        values["diff"] = _diff(results)
+        values["diff"] = _diff(results, lacking)
     return values
 
 
@@ -305,11 +332,12 @@ def _merged(states: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     return merged
 
 
-def _diff(results: Sequence[PartResult]) -> dict[str, str]:
+def _diff(results: Sequence[PartResult], lacking: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     before = _merged([(result.outcome.kind, result.outcome.before) for result in results])
     after = _merged([(result.outcome.kind, result.outcome.after) for result in results])
     shown = text_of(after)
-    planned = [
+    planned = ["{action} {object} ({reason})".format(**step) for step in lacking]
+    planned += [
         step_line(step) for result in results if not result.outcome.applied for step in result.outcome.plan.steps
     ]
     planned += [result.unplanned for result in results if result.unplanned]

@@ -86,7 +86,7 @@ class Inspector:
             "candidates": packages.candidates(self.run, family, self._asked(want))
             if self.options.get("candidates")
             else {},
-            "basics": Basics(self.run, self._path, self.options.get("basics") or ()).inspect(),
+            "basics": self._basics(),
         }
         found["problems"] = [asdict(problem) for problem in self.problems]
         found["todo"] = list(dict.fromkeys(problem.code for problem in self.problems))
@@ -108,6 +108,16 @@ class Inspector:
 
     def _step(self, action: str, thing: str, reason: str, disruptive: bool = False) -> None:
         self.steps.append(Step("package", action, thing, reason, disruptive=disruptive))
+
+    def _basics(self) -> dict[str, Any]:
+        """The checks beside packages; what of them is repaired by whoever acts on these findings is a step, too."""
+        found = Basics(self.run, self._path, self.options.get("basics") or ()).inspect()
+        managed = self.options.get("managed") or ()
+        found["repair"] = [check for check in found["todo"] if check in managed]
+        for check, reason in zip(found["todo"], found["warnings"]):
+            if check in managed:
+                self._step("repair", check, reason)
+        return found
 
     def _asked(self, want: Want) -> tuple[str, ...]:
         return (*want.e2fsprogs, *want.requires, *want.packages)

@@ -7,7 +7,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ansible_collections.lustre.core.plugins.module_utils._basics import CHECKS
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
+from ansible_collections.lustre.core.plugins.module_utils._options import require_known
+
+#: What may be asked about a node's packages, as options of a module: ``packages_info`` takes them, ``node`` below ``packages``.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "families": {"type": "dict", "required": True},
+    "version": {"type": "str", "default": ""},
+    "modules": {"type": "list", "elements": "str", "default": []},
+    "dkms": {"type": "bool", "default": False},
+    "candidates": {"type": "bool", "default": False},
+    "kernel": {"type": "str", "default": ""},
+    "repositories": {"type": "list", "elements": "str", "default": []},
+    "repository_file": {"type": "str", "default": "lustre"},
+    "directory": {"type": "str", "default": ""},
+    "basics": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": []},
+    "managed": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": []},
+}
 
 _LIKE = {
     "debian": "debian",
@@ -48,11 +65,7 @@ class Want:
                 "nothing is said about this node's family of systems",
                 f"Known are: {', '.join(options) or 'none'}.",
             )
-        unknown = sorted(set(chosen) - {*_NAMES, "unavailable"})
-        if unknown:
-            raise BadValue(
-                f"{path}.{unknown[0]}", "there is no such option", f"Known are: {', '.join((*_NAMES, 'unavailable'))}."
-            )
+        require_known(chosen, (*_NAMES, "unavailable"), path)
         lists = {name: _names(chosen.get(name), f"{path}.{name}", kernel) for name in _NAMES}
         return cls(**lists, unavailable=str(chosen.get("unavailable") or ""))
 

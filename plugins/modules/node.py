@@ -15,6 +15,7 @@ description:
     part to its state, in the right order, in one remote process. The single modules stay for those who need only one of them.
   - All options are checked before anything on the node is looked at, and all that are unusable are named at once.
   - The first part that fails ends the run. What was done until then is returned in RV(results), the place in RV(failed_at).
+  - It installs nothing. With O(packages) it also says which packages are missing, so that one call answers what is to be done on a node.
   - In check mode the whole plan is returned. Parts that depend on steps which are only planned count on them (a target that would be
     formatted is planned to be mounted). A part that cannot be looked at before earlier steps are done (its programs are not installed
     yet) is returned as C(unplanned), which counts as a change.
@@ -42,6 +43,79 @@ options:
         (on this node), C(owner), C(group) (both V(root) unless given) and C(mode) (V("0755") unless given).
     type: list
     elements: dict
+  zpools:
+    description: This node's ZFS pools under targets, each with the options of C(pools) of M(lustre.core.zpool).
+    type: list
+    elements: dict
+  packages:
+    description:
+      - What the node needs of packages, with the options of M(lustre.core.packages_info) as keys. What was found is returned in
+        RV(packages), in check mode also as part of RV(plan). Nothing is done about it.
+    type: dict
+    suboptions:
+      families:
+        description:
+          - What is wanted, by the node's family, since packages have other names on each. Its keys are V(debian), V(redhat) and V(suse).
+          - The values are mappings of lists. C(packages) are Lustre's own packages, bound to O(version). C(requires) must be installed in any
+            version. C(e2fsprogs) are those that bring C(mke2fs); given, they are installed and C(mke2fs) must know Lustre's features.
+            C(opposite) are shell patterns of packages that must not be installed. C(kernel) are shell patterns of the kernel's packages that
+            must be held at their version; on the Red Hat family only those of the running kernel count.
+          - C({kernel}) in a name stands for the release of O(kernel).
+          - C(unavailable) is a sentence instead, for what does not exist on a family.
+        type: dict
+        required: true
+      version:
+        description:
+          - Version that C(packages) must have. V(2.17.0) stands for any build of that release, V(2.17.0-1) for exactly one; C(*) and C(?) match
+            as in a shell.
+        type: str
+        default: ""
+      modules:
+        description: Kernel modules that must fit the running kernel.
+        type: list
+        elements: str
+        default: []
+      dkms:
+        description: Ask DKMS whether it built Lustre's modules for the running kernel.
+        type: bool
+        default: false
+      candidates:
+        description: Ask the package manager, too, which versions it would install now. It costs another process, with C(dnf) a slow one.
+        type: bool
+        default: false
+      kernel:
+        description: Release of the kernel that is to run, as C(uname -r) prints it. Without it, the one that runs.
+        type: str
+        default: ""
+      repositories:
+        description:
+          - Locations of package sources that must be configured. C({distribution}) stands for the name that Lustre's download site gives the
+            system (such as C(el9.7) or C(ubuntu2404)), C({distribution_major}) for the one without minor release (C(el9)).
+        type: list
+        elements: str
+        default: []
+      repository_file:
+        description: Name, without folder and ending, of the file that configures them.
+        type: str
+        default: lustre
+      directory:
+        description: Folder on the node in which to look for package files.
+        type: str
+        default: ""
+      basics:
+        description:
+          - Checks of the host beside packages. V(time) is a service that keeps the clock, V(updatedb) that it stays out of Lustre, V(hostid)
+            that there is a host id.
+        type: list
+        elements: str
+        choices: [time, updatedb, hostid]
+        default: []
+      managed:
+        description: Of O(basics) those that somebody repairs who acts on the findings. What of them is not met is in RV(basics) as C(repair), with a step each.
+        type: list
+        elements: str
+        choices: [time, updatedb, hostid]
+        default: []
   only_paths:
     description: Of O(mounts) act on those at these paths only; the others count for the order at boot. All unless given.
     type: list
@@ -68,16 +142,18 @@ options:
         mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
-    choices: [firewall, lnet, services, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, params]
+    choices: [firewall, lnet, services, zpools, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, params]
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.
       - Its keys C(roles), C(filesystems), C(backends), C(expected), C(mgs_users) and C(cluster_managed) say something about the host and
-        are not acted on. Pools named in C(zpools) are made by M(lustre.core.zpool); in check mode targets on them are planned although they are not there yet.
+        are not acted on.
     type: dict
 seealso:
   - module: lustre.core.firewall
   - module: lustre.core.lnet
+  - module: lustre.core.packages_info
+  - module: lustre.core.zpool
   - module: lustre.core.target
   - module: lustre.core.mount
   - module: lustre.core.param
@@ -107,6 +183,17 @@ EXAMPLES = r"""
         fsname: fs1
         mgs_nids: [[10.77.0.11@tcp], [10.77.0.12@tcp]]
 
+- name: Is anything to be done on this node? Asked in one process, packages included
+  lustre.core.node:
+    want: "{{ lustre_node }}"
+    packages:
+      families:
+        debian:
+          packages: ["lustre-client-modules-{kernel}", lustre-client-utils]
+      modules: [lnet, lustre]
+  check_mode: true
+  register: look
+
 - name: Only LNet, before the servers start
   lustre.core.node:
     want: "{{ lustre_node }}"
@@ -121,7 +208,7 @@ results:
   elements: dict
   contains:
     phase: {description: The phase it belongs to., type: str}
-    kind: {description: 'The resource - C(firewall), C(lnet), C(service), C(target), C(mount) or C(param).', type: str}
+    kind: {description: 'The resource - C(firewall), C(lnet), C(service), C(zpool), C(target), C(mount), C(directory) or C(param).', type: str}
     changed: {description: Whether it changed something., type: bool}
     plan: {description: Its steps., type: list, elements: dict}
     drift: {description: Its differences that are not repaired., type: list, elements: dict}
@@ -184,6 +271,16 @@ state:
         path: /mnt/fs1
         name: fs1
         state: mounted
+packages:
+  description: What was found of O(packages), with the return values of M(lustre.core.packages_info) as keys.
+  returned: when O(packages) is given
+  type: dict
+  sample:
+    todo: [missing]
+    missing: [lustre-client-utils]
+    problems:
+      - code: missing
+        text: 'Packages are not installed: lustre-client-utils.'
 summary:
   description: How many steps there are, how many of them somebody notices (C(disruptive)) or cost data (C(destructive)), and
     how many parts could not be planned yet.
@@ -242,7 +339,10 @@ from ansible_collections.lustre.core.plugins.module_utils._node import (
     node_values,
     options_of,
     parts_of,
+    programs_coming,
 )
+from ansible_collections.lustre.core.plugins.module_utils._packages import Inspector
+from ansible_collections.lustre.core.plugins.module_utils._packages_want import OPTIONS as PACKAGES
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -255,10 +355,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "params": {"type": "list", "elements": "dict"},
     "purge_params": {"type": "list", "elements": "str"},
     "services": {"type": "list", "elements": "dict"},
+    "zpools": {"type": "list", "elements": "dict"},
+    "packages": {"type": "dict", "options": PACKAGES},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},
     "want": {"type": "dict"},
 }
-SINGLE = [name for name in ARGUMENTS if name not in ("phases", "want")]
+SINGLE = [name for name in ARGUMENTS if name not in ("packages", "phases", "want")]
 
 
 def main() -> None:
@@ -268,15 +370,21 @@ def main() -> None:
         supports_check_mode=True,
     )
     run = CommandRunner(module)
+    found: dict[str, Any] = {}
     try:
         parts = parts_of(options_of(module.params))
+        if module.params["packages"] is not None:
+            found = {"packages": Inspector(run, module.params["packages"]).inspect()}
+        coming = programs_coming(found.get("packages", {}))
         with node_held(module, run) as held:
-            results = converge_node(parts, run, check_mode=module.check_mode, watch=held.watch)
+            results = converge_node(parts, run, check_mode=module.check_mode, coming=coming, watch=held.watch)
     except LustreError as error:
-        fail(module, error, processes=run.count)
-    for warning in (text for result in results for text in result.outcome.warnings):
+        fail(module, error, processes=run.count, **found)
+    warnings = [text for result in results for text in result.outcome.warnings]
+    for warning in warnings + (found["packages"]["basics"]["warnings"] if found else []):
         module.warn(warning)
-    module.exit_json(**node_values(results, run.count, show_diff=module._diff), **held.told)
+    planned = found.get("packages") if module.check_mode else None
+    module.exit_json(**node_values(results, run.count, module._diff, planned), **found, **held.told)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ options:
     elements: str
     choices: [time, updatedb, hostid]
     default: []
+  managed:
+    description: Of O(basics) those that somebody repairs who acts on the findings. What of them is not met is in RV(basics) as C(repair), with a step each.
+    type: list
+    elements: str
+    choices: [time, updatedb, hostid]
+    default: []
 seealso:
   - module: lustre.core.node_info
 author:
@@ -149,8 +155,8 @@ plan:
   elements: dict
   contains:
     kind: {description: 'Always V(package).', type: str}
-    action: {description: 'V(configure), V(remove), V(install), V(upgrade), V(boot) or V(hold).', type: str}
-    object: {description: Name of the package or source., type: str}
+    action: {description: 'V(configure), V(remove), V(install), V(upgrade), V(boot), V(hold) or V(repair).', type: str}
+    object: {description: Name of the package or source or of the check of O(basics)., type: str}
     reason: {description: Why., type: str}
     disruptive: {description: Whether somebody who uses it notices., type: bool}
     destructive: {description: 'Always V(false).', type: bool}
@@ -267,7 +273,7 @@ mounts:
   elements: str
   sample: [/mnt/fs1]
 basics:
-  description: What the checks of O(basics) found, their C(warnings), and in C(todo) the names of those not met.
+  description: What the checks of O(basics) found, their C(warnings), in C(todo) the names of those not met, and of these in C(repair) the O(managed).
   returned: success
   type: dict
   sample:
@@ -275,6 +281,7 @@ basics:
     updatedb: {configured: true, prunefs: [NFS, nfs, lustre, lustre_tgt]}
     hostid: {hostid: 0fd0cfdb}
     todo: []
+    repair: []
     warnings: []
 processes:
   description: How many programs were started on the node.
@@ -283,32 +290,17 @@ processes:
   sample: 2
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lustre.core.plugins.module_utils._basics import CHECKS
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._module import fail
 from ansible_collections.lustre.core.plugins.module_utils._packages import Inspector
+from ansible_collections.lustre.core.plugins.module_utils._packages_want import OPTIONS
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "families": {"type": "dict", "required": True},
-    "version": {"type": "str", "default": ""},
-    "modules": {"type": "list", "elements": "str", "default": []},
-    "dkms": {"type": "bool", "default": False},
-    "candidates": {"type": "bool", "default": False},
-    "kernel": {"type": "str", "default": ""},
-    "repositories": {"type": "list", "elements": "str", "default": []},
-    "repository_file": {"type": "str", "default": "lustre"},
-    "directory": {"type": "str", "default": ""},
-    "basics": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": []},
-}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     run = CommandRunner(module)
     try:
         found = Inspector(run, module.params).inspect()
