@@ -109,6 +109,16 @@ options:
             C(tunefs.lustre --erase-params ...) while it is unmounted, here and (by multi-mount protection) on its partners.
         type: bool
         default: false
+      replace:
+        description:
+          - With O(targets[].format), the target is formatted as the one that the MGS knows by this index already (C(mkfs.lustre --replace)).
+            Its device was lost, or wiped; whatever it held is given up, and files with a part on it are damaged. Without it the mount of a
+            target that was wiped and formatted anew fails, because the index is in use.
+          - Only for an index that is registered. The mount of a target made so whose index the MGS never knew fails, and the index then
+            counts as used.
+          - Read when a device is formatted, and never else. Take it out of the description afterwards.
+        type: bool
+        default: false
 extends_documentation_fragment:
   - lustre.core.attributes
 requirements:
@@ -312,6 +322,7 @@ TARGET_OPTIONS: dict[str, dict[str, Any]] = {
     "params": {"type": "dict", "default": {}},
     "format": {"type": "bool", "default": False},
     "tune": {"type": "bool", "default": False},
+    "replace": {"type": "bool", "default": False},
 }
 
 

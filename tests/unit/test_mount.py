@@ -217,7 +217,7 @@ def test_a_missing_key_and_a_used_index_are_named(fake):
             "mount.lustre: mount x at /mnt/fs1 failed: Required key not available",
             "a key that this node does not have",
         ),
-        (98, "mount.lustre: mount x at /mnt/fs1 failed: Address already in use", "an index that is in use"),
+        (98, "mount.lustre: mount x at /mnt/fs1 failed: Address already in use", "given an index in use"),
         (32, "mount: /mnt/fs1: unknown filesystem type 'lustre'.", "mount.lustre is installed"),
         (5, "mount.lustre: mount x at /mnt/fs1 failed: Input/output error\nIs the MGS running?", "MGT is mounted"),
     ):

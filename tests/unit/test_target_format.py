@@ -140,3 +140,14 @@ def test_a_mounted_device_that_is_no_target_is_refused(fake, files):
     target = resource(files, {**OST, "format": True})
     with pytest.raises(Refused, match="mounted at /srv"):
         target.plan(target.have(fake(blank_reads())))
+
+
+def test_replace_is_read_when_a_blank_device_is_formatted_and_never_else(fake, files):
+    """Consent to replace is none to format, and an existing target is left as it is."""
+    wanted = {**OST, "replace": True}
+    assert not converge(resource(files, wanted), fake([formatted()])).changed
+    with pytest.raises(Refused, match="no consent to make one"):
+        converge(resource(files, wanted), fake([support.tunefs_call(PATH, support.NOT_LUSTRE)]))
+    plan = converge(resource(files, {**wanted, "format": True}), fake(blank_reads()), check_mode=True).plan
+    assert "--replace" in plan.steps[0].argv and plan.steps[0].destructive
+    assert "takes the place of the fs1-OST0003 that the MGS knows, whose data is given up" in plan.steps[0].reason

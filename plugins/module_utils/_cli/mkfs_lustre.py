@@ -50,11 +50,15 @@ def format_argv(
     mkfs_options: str = "",
     mount_fs_options: str = "",
     params: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> list[str]:
-    """The words of the command; the type comes first, the device last, and there is no forcing option."""
+    """The words of the command; the type comes first, the device last, and there is no forcing option.
+
+    ``replace`` is none: it tells the MGS that this is the target that it knows by the index already.
+    """
     argv = [TOOL, *_TYPES[kind, mgs and kind == "mdt"]]
     if kind != "mgt":
-        argv += [f"--fsname={fsname}", f"--index={index}"]
+        argv += [f"--fsname={fsname}", f"--index={index}", *(["--replace"] if replace else [])]
     argv += [f"--mgsnode={join_nodes([node])}" for node in mgs_nids]
     argv += [f"--servicenode={join_nodes([node])}" for node in service_nids]
     if networks:

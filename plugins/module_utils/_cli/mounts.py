@@ -132,7 +132,8 @@ def umount_argv(path: str) -> tuple[str, ...]:
 #: What an exit code of mount.lustre means for whoever reads it; it is the errno (observed on 2.17.0).
 _CAUSES = {
     errno.ENOENT: "The MGS answered but does not know this file system, or the subdirectory or the mount point is missing: check the names, "
-    "and that MDT0000 has been started once.",
+    "and that MDT0000 has been started once. A target that was formatted with replace: true (or --replace) fails so when the MGS never knew "
+    "its index: format it without.",
     errno.EIO: "The MGS did not take the request: check that the MGT is mounted on the node that answers, and the kernel log (dmesg) here and there.",
     errno.ENXIO: "The MGS has no usable configuration log for it: see dmesg.",
     errno.ENOMEM: "The kernel ran out of memory: see dmesg.",
@@ -141,8 +142,10 @@ _CAUSES = {
     errno.ENODEV: "The device carries no Lustre target, or the lustre modules are not loaded: check `tunefs.lustre --dryrun DEVICE` and `modprobe lustre`.",
     errno.EINVAL: "Lustre did not accept the options or the configuration: check the mount options and that all servers have run once, then dmesg.",
     errno.EPIPE: "A helper of the mount failed; with skpath= check that the key file exists and is readable by root alone.",
-    errno.EADDRINUSE: "The MGS knows this index as another device's: this one was formatted with an index that is in use. "
-    "Format it with the right index, or let it replace a lost target deliberately (`tunefs.lustre --replace`); trying again does not help.",
+    errno.EADDRINUSE: "The MGS has this index registered already (`lctl get_param mgs.MGS.live.FSNAME` there lists them), and this device "
+    "was formatted as a new target: it was wiped and formatted anew, or given an index in use. If the registered target is lost for good and "
+    "this one is to take its place, run `tunefs.lustre --replace DEVICE`, or wipe it and have it formatted with replace: true; whatever the "
+    "lost one held is given up. If not, wipe it and format it with a free index. Trying again does not help.",
     errno.ENOTCONN: "The connection to a server was lost: check LNet and that the MGS and MDT0000 run.",
     errno.ESHUTDOWN: "A server is just stopping: try again when it runs.",
     errno.ETIMEDOUT: "A server did not answer in time: check `lctl ping` to the MGS, the firewall (TCP port 988, both "

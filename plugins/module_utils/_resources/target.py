@@ -267,13 +267,19 @@ def _format_step(want: TargetWant, found: Found, pools: frozenset[str]) -> Step:
         want.mkfs_options,
         want.mount_fs_options,
         want.params,
+        want.replace,
     )
     proof = "the dataset does not exist" if want.backend == "zfs" else "the device is proven blank"
     return Step(
         "target",
         "format",
         want.object,
-        f"no Lustre target there yet, {proof}, and the description consents",
+        f"no Lustre target there yet, {proof}, and the description consents"
+        + (
+            f"; it takes the place of the {want.label} that the MGS knows, whose data is given up"
+            if want.replace
+            else ""
+        ),
         tuple(argv),
         destructive=True,
         timeout=mkfs_lustre.TIMEOUT,

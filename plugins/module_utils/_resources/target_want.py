@@ -25,7 +25,7 @@ _SHELL = re.compile(r"[;&|<>$`\\(){}!#'*?~\[\]\n\r]")
 _OWN_OPTIONS = {"mgsnode": "mgs_nids", "failover.node": "service_nids", "network": "networks"}
 _KNOWN = (
     "label", "kind", "fsname", "index", "mgs", "backend", "device", "mgs_nids", "service_nids", "networks",
-    "mkfs_options", "mount_fs_options", "params", "format", "tune",
+    "mkfs_options", "mount_fs_options", "params", "format", "tune", "replace",
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class TargetWant:
     params: Mapping[str, str] = field(default_factory=dict)
     format: bool = False
     tune: bool = False
+    replace: bool = False
 
     @property
     def object(self) -> str:
@@ -88,6 +89,7 @@ class TargetWant:
             params=_params(options.get("params"), f"{path}.params"),
             format=boolean(options, "format", path),
             tune=boolean(options, "tune", path),
+            replace=boolean(options, "replace", path),
         )
         want._check_together(path)
         return want
@@ -98,6 +100,12 @@ class TargetWant:
                 f"{path}.mgs_nids",
                 "a target without its own MGS must know where the MGS is",
                 "List the NIDs of each MGS node.",
+            )
+        if self.replace and self.mgs:
+            raise BadValue(
+                f"{path}.replace",
+                "a new MGS knows no target that could be replaced",
+                "Leave it out: what carries the MGS is formatted as new.",
             )
         if self.kind == "mgt" and self.mgs_nids:
             raise BadValue(
