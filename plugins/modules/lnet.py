@@ -322,7 +322,8 @@ held_by:
     pid: {description: Process that took the node. It may be gone., type: int}
     module: {description: Its module., type: str}
     since: {description: 'When it began, in seconds since 1970.', type: float}
-    step: {description: What it is doing (since C(step_since))., type: str}
+    step: {description: What it is doing., type: str}
+    step_since: {description: 'Since when, in seconds since 1970.', type: float}
     processes: {description: 'Processes that keep the node now, each with C(pid) and C(program).', type: list, elements: dict}
 processes_left:
   description: Programs that gave no answer in time and cannot be killed, so that they are still on the node.
