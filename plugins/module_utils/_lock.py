@@ -15,16 +15,12 @@ became of its module.  The content only tells people who is at work; it is never
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import stat
 import time
-from dataclasses import dataclass
-from typing import Any, Callable, Sequence
-
-from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, Refused
+from typing import Any, Callable
 
 #: Only root may write here.  /run/lock is not used: some distributions let everybody make files in it.
 FOLDER = "/run"
@@ -34,95 +30,6 @@ WAIT = 120.0
 WAIT_AT_MOST = 3600.0
 #: Between steps, the holder reads the node's state.
 READING = "reads the state of the node"
-_WANTED = "change this node"
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a holder wrote about itself; zero or empty where it wrote nothing usable.  Times are seconds since 1970."""
-
-    pid: int = 0
-    module: str = ""
-    since: float = 0.0
-    step: str = ""
-    step_since: float = 0.0
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> Record:
-        """Never fails: the content may be stale, half written or somebody's joke."""
-        try:
-            told = json.loads(content)
-            return cls(
-                int(told["pid"]),
-                str(told["module"])[:100],
-                float(told["since"]),
-                str(told["step"])[:300],
-                float(told["step_since"]),
-            )
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            return cls()
-
-
-class NodeBusy(LustreError):
-    """Another run holds the node; nothing was touched."""
-
-    def __init__(self, record: Record, keepers: Sequence[tuple[int, str]], waited: float, now: float) -> None:
-        self.record, self.keepers, self.waited = record, tuple(keepers), waited
-        super().__init__(
-            f"Refused to {_WANTED}: another run of this collection is at work on it, and {waited:.0f} s of waiting did not see it "
-            f"end. {at_work(record, keepers, now)} This run has changed nothing. {self._remedy()}"
-        )
-
-    def _remedy(self) -> str:
-        follow = "`journalctl -f | grep ansible-lustre.core` on the node shows its steps"
-        if _orphans(self.record, self.keepers):
-            return (
-                f"Wait until it is over ({follow}): a device must not be touched while it is written; then run again."
-            )
-        return (
-            f"Wait until it is over ({follow}), then run again. If its controller is gone it goes on by itself to its end; "
-            "a mount that waits for a server that is down ends when that server is back."
-        )
-
-    def facts(self) -> dict[str, object]:
-        return {
-            "held_by": {
-                "pid": self.record.pid,
-                "module": self.record.module,
-                "since": self.record.since,
-                "step": self.record.step,
-                "step_since": self.record.step_since,
-                "processes": [{"pid": pid, "program": program} for pid, program in self.keepers],
-            }
-        }
-
-
-def at_work(record: Record, keepers: Sequence[tuple[int, str]], now: float) -> str:
-    """One sentence: who holds the node, since when, and what it is doing on which object."""
-    running = ", ".join(f"{program} (process {pid})" for pid, program in keepers)
-    if not record.pid:
-        return f"It has not said who it is; the lock {path()} is held by {running or 'a process that cannot be seen from here'}."
-    doing = f"for {_ago(record.step_since, now)} it has been at: {record.step}"
-    if _orphans(record, keepers):
-        return (
-            f"The module {record.module} (process {record.pid}, begun {_at(record.since)}) is gone, but what it started still "
-            f"runs: {running}; {doing}."
-        )
-    return f"The module {record.module} (process {record.pid}) began {_at(record.since)}, and {doing}."
-
-
-def _orphans(record: Record, keepers: Sequence[tuple[int, str]]) -> bool:
-    return bool(record.pid and keepers and record.pid not in {pid for pid, _ in keepers})
-
-
-def _at(seconds: float) -> str:
-    with contextlib.suppress(ValueError, OverflowError, OSError):
-        return time.strftime("on %Y-%m-%d at %H:%M:%S", time.localtime(seconds))
-    return "at an unknown time"
-
-
-def _ago(since: float, now: float) -> str:
-    return f"{now - since:.0f} s" if 0 <= now - since < 1e7 else "an unknown time"
 
 
 def path(folder: str | None = None) -> str:
@@ -160,7 +67,7 @@ def take(
     """The node's lock, once nobody else has it.
 
     Waits ``wait`` seconds from the last change of what the holders say (another step,
-    another holder), but no longer than ``at_most``; then NodeBusy.
+    another holder), but no longer than ``at_most``; then NodeBusy (``_lock_told.py``, loaded only where it is needed).
     """
     descriptor = _open(folder)
     began = clock()
@@ -170,7 +77,9 @@ def take(
         if told != seen:
             seen, deadline = told, min(now + wait, began + at_most)
         if now >= deadline:
-            busy = NodeBusy(Record.from_bytes(told), keepers(descriptor), now - began, time.time())
+            from ansible_collections.lustre.core.plugins.module_utils import _lock_told
+
+            busy = _lock_told.busy(descriptor, path(folder), told, now - began)
             os.close(descriptor)
             raise busy
         sleep(pause)
@@ -183,7 +92,7 @@ def take(
 
 
 def somebody(folder: str | None = None) -> str:
-    """For a look, which never waits: the sentence of ``at_work`` when the node is held, else nothing.
+    """For a look, which never waits: who is at work when the node is held, else nothing.
 
     A look needs no privileges for this: whoever may not read the lock is told nothing.
     """
@@ -194,36 +103,11 @@ def somebody(folder: str | None = None) -> str:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode) or _try(descriptor, fcntl.LOCK_SH):
             return ""
-        return at_work(Record.from_bytes(_content(descriptor)), keepers(descriptor), time.time())
+        from ansible_collections.lustre.core.plugins.module_utils import _lock_told
+
+        return _lock_told.somebody(descriptor, path(folder), _content(descriptor))
     finally:
         os.close(descriptor)
-
-
-def keepers(descriptor: int) -> list[tuple[int, str]]:
-    """Processes (pid, program) whose copy of the file has the lock; not those that only wait for it.
-
-    From /proc/PID/fdinfo, which has a line ``lock:`` exactly for such descriptors.
-    """
-    about = os.fstat(descriptor)
-    found = []
-    for name in sorted((name for name in os.listdir("/proc") if name.isdigit()), key=int):
-        with contextlib.suppress(OSError):
-            for number in os.listdir(f"/proc/{name}/fd"):
-                other = os.stat(f"/proc/{name}/fd/{number}")
-                if (other.st_dev, other.st_ino) == (about.st_dev, about.st_ino) and _locks(name, number):
-                    found.append((int(name), _program(name)))
-                    break
-    return found
-
-
-def _locks(pid: str, number: str) -> bool:
-    with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii", errors="replace") as stream:
-        return any(line.startswith("lock:") for line in stream)
-
-
-def _program(pid: str) -> str:
-    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
-        return stream.read().strip()
 
 
 def _try(descriptor: int, kind: int) -> bool:
@@ -255,47 +139,32 @@ def _open(folder: str | None) -> int:
     try:
         around = os.open(os.path.dirname(where), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _require_private(os.fstat(around), os.path.dirname(where))
+            private = _of_root_alone(os.fstat(around))
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-            descriptor = os.open(NAME, flags, 0o600, dir_fd=around)
+            descriptor = os.open(NAME, flags, 0o600, dir_fd=around) if private else -1
         finally:
             os.close(around)
     except OSError as problem:
-        raise Refused(_WANTED, *_why_not(where, problem)) from None
+        from ansible_collections.lustre.core.plugins.module_utils import _lock_told
+
+        raise _lock_told.not_opened(where, problem) from None
+    if descriptor < 0:
+        from ansible_collections.lustre.core.plugins.module_utils import _lock_told
+
+        raise _lock_told.not_private(os.path.dirname(where))
     about = os.fstat(descriptor)
     if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
+        from ansible_collections.lustre.core.plugins.module_utils import _lock_told
+
         os.close(descriptor)
-        raise Refused(_WANTED, f"the lock {where} is not a plain file of root's with one name", _remove(where))
+        raise _lock_told.not_plain(where)
     # Whoever can open it can hold it: a mode that somebody widened is narrowed again.
     os.fchmod(descriptor, 0o600)
     return descriptor
 
 
-def _require_private(about: os.stat_result, folder: str) -> None:
-    if about.st_uid not in (0, os.geteuid()) or stat.S_IMODE(about.st_mode) & 0o022:
-        raise Refused(
-            _WANTED,
-            f"others than root may write into {folder}, where the lock that keeps two runs apart has to be",
-            f"Give it back to root alone (`chown root: {folder}; chmod 0755 {folder}`), then run again.",
-        )
-
-
-def _why_not(where: str, problem: OSError) -> tuple[str, str]:
-    if problem.errno in (errno.EACCES, errno.EPERM) and os.geteuid() != 0:
-        found = f"the module does not run as root (user id {os.geteuid()}), so it cannot take the lock {where}"
-        return found, "Run with `become: true`."
-    if problem.errno == errno.ELOOP:
-        return f"the lock {where} is a symbolic link, which this collection never makes", _remove(where)
-    if problem.errno == errno.EISDIR:
-        return f"the lock {where} is a directory", _remove(where)
-    return (
-        f"the lock {where} that keeps two runs apart cannot be opened ({problem.strerror})",
-        f"{os.path.dirname(where)} must be a folder that root can write to (normally a tmpfs); mend that, then run again.",
-    )
-
-
-def _remove(where: str) -> str:
-    return f"Find out who put it there (`ls -ld {where}`), remove it, then run again."
+def _of_root_alone(folder: os.stat_result) -> bool:
+    return folder.st_uid in (0, os.geteuid()) and not stat.S_IMODE(folder.st_mode) & 0o022
 
 
 def quiet(values: Any) -> str:

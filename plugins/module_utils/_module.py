@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, Callable, ContextManager, Iterator, Mapping, NoReturn, Protocol, Sequence
+from typing import Any, Callable, ContextManager, Iterator, Mapping, NamedTuple, NoReturn, Protocol, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils import _lock
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource, converge
@@ -39,12 +38,11 @@ class Module(Protocol):
     def log(self, msg: str) -> None: ...
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """The node while a module works on it: ``watch`` for the engine, ``told`` for the module's return values."""
 
     watch: Watch = unwatched
-    told: Mapping[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = {}
 
 
 @contextlib.contextmanager

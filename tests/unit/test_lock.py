@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils import _lock
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused
-from ansible_collections.lustre.core.plugins.module_utils._lock import NodeBusy
+from ansible_collections.lustre.core.plugins.module_utils._lock_told import NodeBusy
 from ansible_collections.lustre.core.plugins.module_utils._plan import Step
 from ansible_collections.lustre.core.plugins.module_utils._progress import StepLog, writes_on_device
 
