@@ -29,7 +29,7 @@ def resource(*wants, table=MOUNTED, provisional=False):
 
 
 def test_a_missing_directory_is_made_and_a_second_run_finds_it(fake):
-    install = ("install", "-d", "-m", "0755", "-o", "root", "-g", "root", "--", "/mnt/fs1/projects")
+    install = ("install", "-d", "-m", "00755", "-o", "root", "-g", "root", "--", "/mnt/fs1/projects")
     run = fake([(STAT, GONE), (install, ""), (STAT, THERE), (STAT, THERE)])
     first = converge(resource(), run)
     assert first.applied and first.before["directories"][0] == {
@@ -51,7 +51,7 @@ def test_owner_and_mode_are_repaired(fake):
     calls = [
         (STAT, THERE),
         (("chown", "alice:0", "--", "/mnt/fs1/projects"), ""),
-        (("chmod", "2770", "--", "/mnt/fs1/projects"), ""),
+        (("chmod", "02770", "--", "/mnt/fs1/projects"), ""),
         (STAT, "45f8 1000 0 /mnt/fs1/projects\n"),
     ]
     outcome = converge(resource(want), fake(calls))

@@ -65,7 +65,7 @@ def _filters(chain: dict[str, Any]) -> bool:
 
 
 def _chain(chain: dict[str, Any], rules: list[dict[str, Any]], port: int) -> Chain:
-    """Rules count in their order: an accept of the port behind a blanket drop lets nothing in."""
+    """Rules count in their order: an accept of the port behind a drop of it (or of everything) lets nothing in."""
     where = (chain["family"], chain["table"], chain["name"])
     blocks = chain.get("policy") == "drop"
     accepts = False
@@ -75,17 +75,17 @@ def _chain(chain: dict[str, Any], rules: list[dict[str, Any]], port: int) -> Cha
         expressions = rule["expr"]
         if any("drop" in e or "reject" in e for e in expressions):
             blocks = True
-            if not any("match" in e for e in expressions):
+            if _speaks_of(expressions, port):
                 break
-        elif _accepts_port(expressions, port):
+        elif any("accept" in e for e in expressions) and _speaks_of(expressions, port):
             accepts = True
     return Chain(*where, blocks=blocks, accepts=accepts)
 
 
-def _accepts_port(expressions: list[dict[str, Any]], port: int) -> bool:
-    """``tcp dport 988 accept`` (alone, in a set or in a range) with no further condition."""
+def _speaks_of(expressions: list[dict[str, Any]], port: int) -> bool:
+    """Of every packet, or of ``tcp dport 988`` (alone, in a set or in a range) with no further condition."""
     matches = [e["match"] for e in expressions if "match" in e]
-    if not any("accept" in e for e in expressions) or len(matches) > 1:
+    if len(matches) > 1:
         return False
     if not matches:
         return True

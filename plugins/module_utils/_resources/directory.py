@@ -125,7 +125,7 @@ class DirectoryResource:
     def _steps(self, want: DirectoryWant, seen: Seen | None, mounted: bool) -> list[Step]:
         owner = f"{want.owner}:{want.group}"
         if seen is None:
-            argv = ("install", "-d", "-m", f"{want.mode:04o}", "-o", want.owner, "-g", want.group, "--", want.path)
+            argv = ("install", "-d", "-m", _octal(want), "-o", want.owner, "-g", want.group, "--", want.path)
             self._ids(want)
             reason = "it does not exist" if mounted else "it is made if it is missing once its file system is mounted"
             return [Step(KIND, "create", want.object, reason, argv, timeout=TIMEOUT)]
@@ -140,7 +140,7 @@ class DirectoryResource:
         found = stat.S_IMODE(seen.mode)
         if found != want.mode:
             reason = f"mode {found:04o} is to be {want.mode:04o}"
-            command = ("chmod", f"{want.mode:04o}", "--", want.path)
+            command = ("chmod", _octal(want), "--", want.path)
             steps.append(Step(KIND, "permit", want.object, reason, command, timeout=TIMEOUT))
         return steps
 
@@ -176,6 +176,11 @@ class DirectoryResource:
             "If root is squashed for this client, make the directory on one where it is not." if "ermi" in err else ""
         )
         return ToolError(f"{step.action} {step.object}", step.argv, rc, out, err, remedy=remedy)
+
+
+def _octal(want: DirectoryWant) -> str:
+    """Five digits: with fewer, chmod and install leave the set-group-ID bit that a directory has or inherits."""
+    return f"{want.mode:05o}"
 
 
 def _filesystem_at(table: Sequence[mounts.MountEntry], path: str) -> str | None:

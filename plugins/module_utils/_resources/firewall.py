@@ -31,6 +31,8 @@ class Have:
     stored: bool = True
     chains: tuple[cli.Chain, ...] = ()
     folder: str | None = None
+    #: This run itself opened a chain, for now only.
+    opened: bool = False
 
 
 @dataclass
@@ -42,6 +44,7 @@ class FirewallResource:
     read: Callable[[str], str] = text_or_empty
     kind: str = field(default="firewall", init=False)
     settle: float = field(default=0.0, init=False)
+    opened: bool = field(default=False, init=False)
 
     @classmethod
     def from_options(cls, port: int = 988, zone: str = "") -> FirewallResource:
@@ -105,7 +108,8 @@ class FirewallResource:
             return None
         folder = next((found for path in NFT_CONFIGS if (found := cli.included_folder(self.read(path)))), None)
         stored = folder is not None and self.read(self._rule_file(folder)) == self._rule_text(blocking)
-        return Have("nftables", all(chain.accepts for chain in blocking), stored, blocking, folder)
+        live = all(chain.accepts for chain in blocking)
+        return Have("nftables", live, stored, blocking, folder, self.opened)
 
     @staticmethod
     def _rule_file(folder: str) -> str:
@@ -162,7 +166,7 @@ class FirewallResource:
                 Step(self.kind, "write", write.path, "LNet must be reachable after a reboot, too", write=write)
             )
             return Plan(tuple(steps))
-        if not steps:
+        if not steps and not have.opened:
             # An accept that the site keeps in its own configuration: nothing to add, nothing to complain about.
             return Plan()
         lines = "; ".join(" ".join(self._rule_words(chain)) for chain in have.chains)
@@ -173,7 +177,8 @@ class FirewallResource:
         return {"firewall": have.kind, "port": self.port, "open_now": have.live, "open_after_reboot": have.stored}
 
     def check_step(self, step: Step, run: Runner) -> None:
-        """Opening a port needs no last look: it takes nothing from anybody."""
+        """Opening a port needs no last look: it takes nothing from anybody.  What was opened for now is told at the end."""
+        self.opened |= step.argv[:1] == ("nft",)
 
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
         return ToolError(
