@@ -63,6 +63,22 @@ def steps_of(result: Mapping[str, Any]) -> list[Planned]:
     return found or _steps(result.get("plan"), "")
 
 
+def _parts_of(result: Mapping[str, Any]) -> set[str]:
+    """The parts of the node that a module's return values speak of, whether or not they have steps."""
+    parts = result.get("results")
+    named = {str(part["phase"]) for part in parts if _has_phase(part)} if isinstance(parts, (list, tuple)) else set()
+    return named | {_part(step) for step in steps_of(result)}
+
+
+def _has_phase(part: Any) -> bool:
+    return isinstance(part, Mapping) and "phase" in part
+
+
+def _part(step: Planned) -> str:
+    """Modules that know no phases have one kind of steps each."""
+    return step.phase or f"kind {step.kind}"
+
+
 def _steps(plan: Any, phase: str) -> list[Planned]:
     found = []
     for step in plan if isinstance(plan, (list, tuple)) else ():
@@ -103,8 +119,10 @@ class Board:
         self._working.pop((host, job_id), None)
         steps = steps_of(result)
         done = [step for step in steps if step.seconds is not None]
-        if steps and not done:
-            self._plans[host] = steps
+        if not done:
+            # A look at some parts says nothing about the others: what an earlier look planned for them stands.
+            seen = _parts_of(result)
+            self._plans[host] = [step for step in self._plans.get(host, ()) if _part(step) not in seen] + steps
         if done and host in self._plans:
             over = {(step.action, step.object) for step in done}
             self._plans[host] = [step for step in self._plans[host] if (step.action, step.object) not in over]

@@ -78,6 +78,19 @@ def test_what_is_done_is_struck_out_of_the_plan():
     assert at_work.lines(20.0) == ["  ... 20 s: c1: Client mounts"]
 
 
+def test_a_look_at_some_parts_leaves_the_plan_of_the_others():
+    at_work = Board(15.0, 30.0)
+    at_work.end("oss1", "1", look(step("mount", "fs1 on /a", "mount"), phase="client"))
+    at_work.end("oss1", "1", look(step("format", "fs1-OST0000 on /dev/x")))
+    at_work.end("oss1", "1", look(phase="mgt"))
+    at_work.start("oss1", CLIENTS, 0.0)
+    assert at_work.lines(20.0) == ["  ... 20 s: oss1: mount fs1"]
+    at_work.end("oss1", CLIENTS.id, look(phase="client"))
+    at_work.start("oss1", CLIENTS, 0.0)
+    at_work.start("oss1", OSTS, 1.0)
+    assert at_work.lines(21.0) == ["  ... 21 s: oss1: Client mounts", "  ... 20 s: oss1: format fs1-OST0000"]
+
+
 def test_a_look_is_called_by_its_name():
     at_work = Board(15.0, 30.0)
     at_work.end("c1", "1", look(step("mount", "fs1 on /a", "mount")))
