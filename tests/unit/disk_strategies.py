@@ -29,7 +29,7 @@ def target_wants(draw: st.DrawFn) -> list[dict[str, Any]]:
             want.update(fsname="fs1", index=index, mgs_nids=draw(st.sampled_from([[MGS], [MGS, OTHER], [OTHER, MGS]])))
             want["params"] = draw(st.sampled_from([{}, {"ost.x": "1"}, {"ost.x": "2", "sys.timeout": "20"}]))
         want["service_nids"] = draw(st.sampled_from([[], list(PARTNERS), list(reversed(PARTNERS))]))
-        want["format"], want["tune"] = draw(st.booleans()), draw(st.booleans())
+        want["format"], want["tune"] = draw(st.sampled_from([True, True, True, False])), draw(st.booleans())
         wants.append(want)
     return wants
 

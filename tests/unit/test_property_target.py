@@ -21,7 +21,9 @@ def resource(wants: list[dict[str, Any]], model: DiskModel) -> TargetResource:
 
 
 @examples(120)
-@given(wants=target_wants(), model=servers(), data=st.data())
+@given(
+    wants=target_wants(), model=servers() | servers(("", "target")) | servers(("", "target", "target")), data=st.data()
+)
 def test_targets_become_as_described(wants: list[dict[str, Any]], model: DiskModel, data: st.DataObject) -> None:
     before = copy.deepcopy(model)
     try:
@@ -94,7 +96,9 @@ def reached(want: dict[str, Any], before: Disk, now: Disk, drift: Any) -> None:
 
 
 @examples(60)
-@given(wants=target_wants(), model=servers(), data=st.data())
+@given(
+    wants=target_wants(), model=servers() | servers(("", "target")) | servers(("", "target", "target")), data=st.data()
+)
 def test_a_disk_that_changes_before_its_step_is_left_alone(
     wants: list[dict[str, Any]], model: DiskModel, data: st.DataObject
 ) -> None:

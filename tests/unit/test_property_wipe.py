@@ -22,11 +22,15 @@ class Killed(Exception):
 
 
 @examples(100)
-@given(wants=target_wants(), model=servers(), data=st.data())
+@given(
+    wants=target_wants(),
+    model=servers() | servers(("target", "half")) | servers(("", "target", "half")),
+    data=st.data(),
+)
 def test_only_what_is_named_and_proven_is_wiped(
     wants: list[dict[str, Any]], model: DiskModel, data: st.DataObject
 ) -> None:
-    named = data.draw(st.lists(st.sampled_from([want["device"] for want in wants]), unique=True))
+    named = data.draw(st.lists(st.sampled_from([want["device"] for want in wants]), min_size=1, unique=True))
     before = copy.deepcopy(model)
     made = WipeResource.from_options(wants, named, model)
     try:
