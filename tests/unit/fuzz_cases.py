@@ -46,7 +46,13 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
 )
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._param_want import ParamWant
-from ansible_collections.lustre.core.plugins.module_utils._resources import directory, lnet_files, lnet_system, unread
+from ansible_collections.lustre.core.plugins.module_utils._resources import (
+    directory,
+    lnet_files,
+    lnet_ipv6,
+    lnet_system,
+    unread,
+)
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit.fuzzing import TEXT, Case, answering, kept, recorded, recorded_in
 from tests.unit.target_support import FakeFiles
@@ -299,6 +305,12 @@ ELSEWHERE: dict[str, Case] = {
     ),
     "lnet_files.active": Case(lnet_files.active, kept("lnet-conf")),
     "lnet_files.ours": Case(lnet_files.ours, kept("lnet-conf")),
+    "lnet_ipv6.require_option": Case(
+        answering(lnet_ipv6.require_option),
+        (
+            "\t--net: net name (e.g. tcp0)\n\t--if: physical interface (e.g. eth0)\n\t--nid: bring up NI using the address\n",
+        ),
+    ),
     "lnet_system.read_links": Case(answering(lnet_system.read_links), kept("ip")),
     "lnet_system.reload_needed": Case(answering(lnet_system.reload_needed), ("NeedDaemonReload=yes\n",)),
     "unread.trace": Case(

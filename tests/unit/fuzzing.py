@@ -26,6 +26,7 @@ TEXTS = ("text", "out", "err", "line", "result", "usage", "said", "run")
 NO_READERS: dict[str, str] = {
     "file_io.remove": "its tool's output is never read, only its exit code",
     "lctl.batch": "writes what lctl is to read",
+    "partners.require_unused": "reads by blockdev.mmp_state",
     "file_io.write": "its tool's output is never read, only its exit code",
 }
 
