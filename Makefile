@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-site demo-status demo-plan demo-verify demo-shell demo-down prepare test unit lint build clean
+.PHONY: help demo demo-site demo-status demo-plan demo-verify demo-shell demo-down prepare test unit lint docs build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ unit: ## the unit tests on the newest ansible-core
 
 lint: ## style, types, YAML and Ansible linters
 	@$(PYTHON) tools/test.py --keep-going ruff format mypy yamllint ansible-lint
+
+docs: ## the documentation site, in build/docs
+	@$(PYTHON) tools/docs.py
 
 build: ## the collection's tarball, in build/
 	@$(PYTHON) tools/build_check.py --only-build

@@ -32,17 +32,17 @@ PAGE, TEXT = HERE / "site_description.md", HERE / "site_description.in.md"
 
 def page() -> str:
     """The whole page."""
-    parts = [TEXT.read_text(encoding="utf-8").rstrip(), "# Keys"]
+    parts = [TEXT.read_text(encoding="utf-8").rstrip(), "## Keys"]
     parts.append("A key without a default must be given.")
-    parts.append("## `lustre_filesystems`: a list of file systems")
+    parts.append("### `lustre_filesystems`: a list of file systems")
     parts += _sections(schema.FILESYSTEM, "lustre_filesystems[]")
-    parts.append("## `lustre_lnet`")
+    parts.append("### `lustre_lnet`")
     parts += _sections(schema.LNET, "lustre_lnet")
-    parts.append("## `hosts` of a site file")
+    parts.append("### `hosts` of a site file")
     parts.append("Names or ranges of names, each with an address for `ansible_host`, or with a mapping of these keys:")
     parts += _sections(inventory.HOST_ENTRY, "hosts.NAME")
     parts.append("And `vars`, a mapping of further variables of these hosts.")
-    parts.append("# Rules")
+    parts.append("## Rules")
     parts.append("What has to hold over several keys. The name of a rule is what `tests/bad_input` counts by.")
     parts.append(
         "\n".join(
@@ -58,7 +58,7 @@ def _sections(shape: Shape, path: str) -> Iterator[str]:
     inside: dict[int, tuple[Shape, list[str]]] = {}
     _collect(shape, path, inside)
     for inner, paths in inside.values():
-        yield f"### {', '.join(f'`{one}`' for one in paths)}"
+        yield f"#### {', '.join(f'`{one}`' for one in paths)}"
         yield from _table(inner)
 
 

@@ -137,6 +137,14 @@ ALL: tuple[Stage, ...] = (
         listed_count,
     ),
     Stage(
+        "docs",
+        "the documentation site builds without a warning and has every page",
+        "checks",
+        "",
+        ("tools/docs.py", "--check"),
+        listed_count,
+    ),
+    Stage(
         "hosts",
         "rehearsal hosts come up, reboot and go without a trace",
         "hosts",

@@ -56,11 +56,11 @@ options:
       families:
         description:
           - What is wanted, by the node's family, since packages have other names on each. Its keys are V(debian), V(redhat) and V(suse).
-          - The values are mappings of lists. C(packages) are Lustre's own packages, bound to O(version). C(requires) must be installed in any
+          - The values are mappings of lists. C(packages) are Lustre's own packages, bound to O(packages.version). C(requires) must be installed in any
             version. C(e2fsprogs) are those that bring C(mke2fs); given, they are installed and C(mke2fs) must know Lustre's features.
             C(opposite) are shell patterns of packages that must not be installed. C(kernel) are shell patterns of the kernel's packages that
             must be held at their version; on the Red Hat family only those of the running kernel count.
-          - C({kernel}) in a name stands for the release of O(kernel).
+          - C({kernel}) in a name stands for the release of O(packages.kernel).
           - C(unavailable) is a sentence instead, for what does not exist on a family.
         type: dict
         required: true
@@ -111,7 +111,7 @@ options:
         choices: [time, updatedb, hostid]
         default: []
       managed:
-        description: Of O(basics) those that somebody repairs who acts on the findings. What of them is not met is in RV(basics) as C(repair), with a step each.
+        description: Of O(packages.basics) those that somebody repairs who acts on the findings. What of them is not met is in C(basics) as C(repair), with a step each.
         type: list
         elements: str
         choices: [time, updatedb, hostid]
