@@ -25,7 +25,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Sit
 #: What the shape of the description itself asks for.
 SHAPE = (
     Rule("wrong-type", "A value has the type of its key; consent is a YAML boolean, never a word in quotes."),
-    Rule("unknown-key", "A key is one of the reference below."),
+    Rule("unknown-key", "A key is one of the reference above."),
     Rule("missing-key", "A key without a default is given."),
     Rule("unknown-choice", "A word is one of those that the key knows."),
     Rule("bad-text", "A text has the form that the key asks for, such as 1 to 8 characters of a file system's name."),
