@@ -41,6 +41,7 @@ CREATE = [
     A,
     B,
 ]
+SET_ROOT = (["zfs", "set", "canmount=off", "ost4pool"], "")
 NONE = (IMPORT, (0, "", "no pools available to import\n"))
 STATUS = """  pool: ost4pool
  state: ONLINE
@@ -240,10 +241,10 @@ def test_what_zpool_itself_refuses_is_told_and_not_forced(fake, files):
 
 @pytest.mark.parametrize("create", [True, False])
 def test_an_exported_pool_is_imported_without_force(create, fake, files):
-    words = [*IMPORT, "-o", "cachefile=none", "ost4pool"]
-    run = fake([pools("other"), (IMPORT, EXPORTED), (words, ""), *converged()])
+    words = [*IMPORT, "-o", "multihost=on", "-o", "cachefile=none", "ost4pool"]
+    run = fake([pools("other"), (IMPORT, EXPORTED), (words, ""), SET_ROOT, *converged()])
     outcome = converge(resource(files, {**POOL, "create": create}), run)
-    assert [step.action for step in outcome.plan.steps] == ["import"]
+    assert [step.action for step in outcome.plan.steps] == ["import", "set"]
     assert outcome.before["pools"][0]["importable"] and outcome.after["pools"][0]["imported"]
 
 
@@ -283,9 +284,9 @@ def test_a_pool_without_devices_must_be_there(fake, files):
     target = resource(files, bare)
     with pytest.raises(Refused, match=r"the usual places.*List its vdevs"):
         target.plan(target.have(fake([pools(), (["zpool", "import"], NONE[1])])))
-    words = ["zpool", "import", "-o", "cachefile=none", "ost4pool"]
+    words = ["zpool", "import", "-o", "multihost=on", "-o", "cachefile=none", "ost4pool"]
     assert converge(
-        resource(files, bare), fake([pools(), (["zpool", "import"], EXPORTED), (words, ""), *converged()])
+        resource(files, bare), fake([pools(), (["zpool", "import"], EXPORTED), (words, ""), SET_ROOT, *converged()])
     ).changed
 
 

@@ -131,8 +131,11 @@ def parse_importable(text: str) -> list[Importable]:
     return found
 
 
-def import_argv(name: str, folders: Sequence[str]) -> list[str]:
-    return ["zpool", "import", *(word for folder in folders for word in ("-d", folder)), "-o", "cachefile=none", name]
+def import_argv(name: str, folders: Sequence[str], pool_properties: Mapping[str, str]) -> list[str]:
+    """The properties are set by the import itself: a pool is never here without the guard that it is to have."""
+    words = [word for folder in folders for word in ("-d", folder)]
+    words += [word for key, value in pool_properties.items() for word in ("-o", f"{key}={value}")]
+    return ["zpool", "import", *words, name]
 
 
 def create_argv(

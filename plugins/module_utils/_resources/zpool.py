@@ -141,7 +141,7 @@ class ZpoolResource:
             return _compare(want, have, self.files)
         found = [pool for pool in have.importable if pool.name == want.name]
         if found:
-            return Plan((_import_step(want, found),))
+            return Plan(_import_steps(want, found))
         if not want.create:
             raise Refused(
                 f"make the pool {want.name}",
@@ -215,7 +215,8 @@ def _require_blank(want: PoolWant, evidence: Mapping[str, Evidence]) -> None:
             )
 
 
-def _import_step(want: PoolWant, found: Sequence[Importable]) -> Step:
+def _import_steps(want: PoolWant, found: Sequence[Importable]) -> tuple[Step, ...]:
+    """The import with the pool's properties; those of its root dataset can be neither read before nor given to it."""
     if len(found) > 1:
         raise Refused(
             f"import the pool {want.name}",
@@ -234,8 +235,14 @@ def _import_step(want: PoolWant, found: Sequence[Importable]) -> Step:
             f"import the pool {want.name}", "`import: false` forbids it", "Allow it, or import it by what manages it."
         )
     reason = f"it is on the devices ({pool.state}), not in use elsewhere, and not imported"
-    argv = tuple(cli.import_argv(want.name, want.folders))
-    return Step("zpool", "import", want.name, reason, argv, timeout=cli.IMPORT_TIMEOUT)
+    given = {key: value for key, value in want.properties.items() if key not in CREATE_ONLY}
+    argv = tuple(cli.import_argv(want.name, want.folders, given))
+    settings = tuple(f"{key}={value}" for key, value in want.options.items() if key not in CREATE_ONLY)
+    after = "once it is imported, whatever it has"
+    return (
+        Step("zpool", "import", want.name, reason, argv, timeout=cli.IMPORT_TIMEOUT),
+        Step("zpool", "set", f"{want.name} {', '.join(want.options)}", after, ("zfs", "set", *settings, want.name)),
+    )
 
 
 def _create_step(want: PoolWant) -> Step:
