@@ -341,8 +341,8 @@ from ansible_collections.lustre.core.plugins.module_utils._node import (
     parts_of,
     programs_coming,
 )
-from ansible_collections.lustre.core.plugins.module_utils._packages import Inspector
-from ansible_collections.lustre.core.plugins.module_utils._packages_want import OPTIONS as PACKAGES
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_info import Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import OPTIONS as PACKAGES
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -252,7 +252,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.lustre.core.plugins.module_utils._inspect import DEFAULT, SECTIONS, Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import DEFAULT, SECTIONS, Inspector
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 

@@ -294,8 +294,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._module import fail
-from ansible_collections.lustre.core.plugins.module_utils._packages import Inspector
-from ansible_collections.lustre.core.plugins.module_utils._packages_want import OPTIONS
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_info import Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import OPTIONS
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 

@@ -103,8 +103,8 @@ clients:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
-from ansible_collections.lustre.core.plugins.module_utils._inspect_site import site
 from ansible_collections.lustre.core.plugins.module_utils._module import fail
+from ansible_collections.lustre.core.plugins.module_utils._readers.site_info import site
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 

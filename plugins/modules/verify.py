@@ -127,8 +127,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError
 from ansible_collections.lustre.core.plugins.module_utils._module import fail
+from ansible_collections.lustre.core.plugins.module_utils._readers.verify import CHECKS, Verifier, VerifyWant
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
-from ansible_collections.lustre.core.plugins.module_utils._verify import CHECKS, Verifier, VerifyWant
 
 ARGUMENTS = {
     "want": {"type": "dict", "required": True},

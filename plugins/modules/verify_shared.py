@@ -80,8 +80,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._module import fail
+from ansible_collections.lustre.core.plugins.module_utils._readers.shared_files import ACTIONS, SharedFile, SharedFiles
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
-from ansible_collections.lustre.core.plugins.module_utils._shared_files import ACTIONS, SharedFile, SharedFiles
 
 ARGUMENTS = {
     "action": {"type": "str", "choices": list(ACTIONS), "required": True},

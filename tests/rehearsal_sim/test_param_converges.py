@@ -9,7 +9,7 @@ from lustre_sim.tools import lctl
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolError
-from ansible_collections.lustre.core.plugins.module_utils._inspect_site import site
+from ansible_collections.lustre.core.plugins.module_utils._readers.site_info import site
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.contract.host import Door, simulated_host

@@ -32,7 +32,7 @@ SHARED: Mapping[str, frozenset[str]] = {
 #: The bottom of the house: values, errors, the runner.  Tools may use these, and these use only each other.
 BASE = frozenset({"_errors", "_run", "_plan", "_nid", "_units", "_param_names", "_param_table", "_options"})
 #: What a resource may use of module_utils beside tools and the base.
-RESOURCE_ALSO = frozenset({"_engine", "_param_want", "_packages_want"})
+RESOURCE_ALSO = frozenset({"_engine"})
 STARTERS = re.compile(
     r"(?:os\.(?:system|popen|exec\w+|spawn\w+|posix_spawnp?|fork(?:pty)?)|asyncio\.create_subprocess_\w+)\Z"
 )
@@ -204,6 +204,20 @@ def resource_imports(tree: Tree) -> list[str]:
             elif "/_cli/" not in name and other not in BASE | RESOURCE_ALSO:
                 found.append(f"{source.name} imports {name}")
     return found
+
+
+def reader_imports(tree: Tree) -> list[str]:
+    """A reader imports the base, tools, other readers and what is wanted (``*_want.py``): it tells and never acts."""
+    return [
+        f"{source.name} imports {name}"
+        for source in tree.sources.values()
+        if source.under("module_utils/_readers")
+        for name in tree.own_imports(source)
+        if "/_cli/" not in name
+        and "/_readers/" not in name
+        and not name.endswith("_want.py")
+        and name.rpartition("/")[2].removesuffix(".py") not in BASE
+    ]
 
 
 def tool_imports(tree: Tree) -> list[str]:

@@ -8,14 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lustre.core.plugins.module_utils import (
-    _inspect,
-    _inspect_site,
-    _nid,
-    _packages,
-    _packages_want,
-    _units,
-)
+from ansible_collections.lustre.core.plugins.module_utils import _nid, _units
 from ansible_collections.lustre.core.plugins.module_utils._cli import (
     blockdev,
     devfiles,
@@ -45,7 +38,12 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     zpool,
 )
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
-from ansible_collections.lustre.core.plugins.module_utils._param_want import ParamWant
+from ansible_collections.lustre.core.plugins.module_utils._readers import (
+    node_info,
+    packages_info,
+    packages_want,
+    site_info,
+)
 from ansible_collections.lustre.core.plugins.module_utils._resources import (
     directory,
     lnet_files,
@@ -53,6 +51,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources import (
     lnet_system,
     unread,
 )
+from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import ParamWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit.fuzzing import TEXT, Case, answering, kept, recorded, recorded_in
 from tests.unit.target_support import FakeFiles
@@ -117,7 +116,7 @@ def _library(run: Any) -> Any:
 
 
 def _inspected(run: Any) -> Any:
-    return _inspect.Inspector(run, _inspect.SECTIONS, ["osc.*.active"], lambda path: "", "6.1.0", "oss1").node()
+    return node_info.Inspector(run, node_info.SECTIONS, ["osc.*.active"], lambda path: "", "6.1.0", "oss1").node()
 
 
 def _packaged(run: Any) -> Any:
@@ -137,7 +136,7 @@ def _packaged(run: Any) -> Any:
             return run(argv) if argv[0] == odd else Result(0, usual[argv[0]], "")
 
         try:
-            found.append(_packages.Inspector(mixed, options, root=str(NODE_ROOT), kernel="6.1.0").inspect())
+            found.append(packages_info.Inspector(mixed, options, root=str(NODE_ROOT), kernel="6.1.0").inspect())
         except LustreError as error:
             found.append(error)
     return found
@@ -293,13 +292,13 @@ CASES: dict[str, Case] = {
 }
 #: Whole objects that read several programs' output at once; nobody finds these by looking.
 WHOLE: dict[str, Case] = {
-    "_inspect.Inspector": Case(answering(_inspected), PARAMS + DEVICES),
-    "_packages.Inspector": Case(answering(_packaged), (TEXT["dpkg"], *MODINFO, *kept("dkms-1", "dkms-2"))),
+    "node_info.Inspector": Case(answering(_inspected), PARAMS + DEVICES),
+    "packages_info.Inspector": Case(answering(_packaged), (TEXT["dpkg"], *MODINFO, *kept("dkms-1", "dkms-2"))),
     "directory.DirectoryResource": Case(answering(_directories), kept("stat-1", "stat-2")),
 }
 #: The same for readers outside ``_cli``.
 ELSEWHERE: dict[str, Case] = {
-    "_inspect.devices_part": Case(_inspect.devices_part, DEVICES),
+    "node_info.devices_part": Case(node_info.devices_part, DEVICES),
     "_nid.split_nodes": Case(
         _nid.split_nodes, ("10.77.0.11@tcp,10.77.1.11@tcp1:fe80::1@tcp", "10.77.0.11@tcp"), (ValueError,)
     ),
@@ -316,10 +315,10 @@ ELSEWHERE: dict[str, Case] = {
     "unread.trace": Case(
         answering(lambda run: unread.trace(run, "/dev/sda", FakeFiles())), kept("debugfs-1", "debugfs-2", "debugfs-3")
     ),
-    "_inspect.os_release": Case(_inspect.os_release, kept("os-release")),
-    "_inspect_site.site": Case(answering(_inspect_site.site), PARAMS + LOGS + NIDS),
-    "_inspect_site.own_nids": Case(_inspect_site.own_nids, NIDS),
-    "_packages_want.distribution": Case(_packages_want.distribution, kept("os-release")),
+    "node_info.os_release": Case(node_info.os_release, kept("os-release")),
+    "site_info.site": Case(answering(site_info.site), PARAMS + LOGS + NIDS),
+    "site_info.own_nids": Case(site_info.own_nids, NIDS),
+    "packages_want.distribution": Case(packages_want.distribution, kept("os-release")),
     "_units.size_of": Case(lambda text: _units.size_of(text, 1), ("64", "64M", "1.5GiB")),
     "_units.time_of": Case(_units.time_of, ("600s", "600000")),
 }

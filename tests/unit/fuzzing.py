@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.lustre.core.plugins import module_utils
-from ansible_collections.lustre.core.plugins.module_utils import _cli, _resources
+from ansible_collections.lustre.core.plugins.module_utils import _cli, _readers, _resources
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit.fake_runner import CASES, TRANSCRIPTS, load_transcript
@@ -56,7 +56,7 @@ def readers() -> Iterator[str]:
 
 def parsers_elsewhere() -> Iterator[str]:
     """The same in the rest of module_utils, the resources' own files included."""
-    for package in (module_utils, _resources):
+    for package in (module_utils, _readers, _resources):
         for info in pkgutil.iter_modules(package.__path__):
             if not info.ispkg:
                 yield from _readers_in(importlib.import_module(f"{package.__name__}.{info.name}"), info.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolMissing
-from ansible_collections.lustre.core.plugins.module_utils._inspect import SECTIONS, Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import SECTIONS, Inspector
 from tests.unit import architecture
 from tests.unit.architecture import Tree
 
@@ -24,6 +24,7 @@ RULES: dict[str, Callable[[Tree], list[str]]] = {
         architecture.ansible_below_modules,
         architecture.relative_imports,
         architecture.resource_imports,
+        architecture.reader_imports,
         architecture.tool_imports,
         architecture.base_imports,
         architecture.starts_programs,
@@ -80,11 +81,17 @@ PLANTED = [
         "imports .*mount_want.py",
     ),
     ("tool_imports", "plugins/module_utils/_cli/lfs.py", UTILS + "_engine import converge", "imports .*_engine.py"),
+    (
+        "reader_imports",
+        "plugins/module_utils/_readers/verify.py",
+        UTILS + "_resources.mount import MountResource",
+        "imports .*mount.py",
+    ),
     ("base_imports", "plugins/module_utils/_nid.py", UTILS + "_cli import lctl", "imports .*lctl.py"),
     ("starts_programs", "plugins/module_utils/_cli/lfs.py", "import subprocess", "imports subprocess"),
     ("starts_programs", "plugins/inventory/site.py", "from subprocess import run", "imports subprocess.run"),
-    ("starts_programs", "plugins/module_utils/_verify.py", "import os\nos.system('true')", "uses os.system"),
-    ("starts_programs", "plugins/module_utils/_verify.py", "from os import popen", "imports os.popen"),
+    ("starts_programs", "plugins/module_utils/_readers/verify.py", "import os\nos.system('true')", "uses os.system"),
+    ("starts_programs", "plugins/module_utils/_readers/verify.py", "from os import popen", "imports os.popen"),
     ("starts_programs", "plugins/modules/wipe.py", "AnsibleModule.run_command('x')", "run_command"),
     ("mentions_simulation", "plugins/module_utils/_run.py", "# only in the Rehearsal", "says '# only in the Rehearsal"),
     ("mentions_simulation", "roles/lustre_client/tasks/main.yml", "# lustre_sim", "says '# lustre_sim"),
@@ -169,10 +176,10 @@ def given_keys() -> dict[str, frozenset[str]]:
         **dict.fromkeys(("firewall", "lnet", "mount", "param", "target", "zpool", "wipe"), state),
         "node": literal_keys("plugins/module_utils/_node.py", "node_values") | {"drift"},
         "node_info": frozenset(whole),
-        "packages_info": literal_keys("plugins/module_utils/_packages.py", "inspect") | {"processes"},
-        "site_info": literal_keys("plugins/module_utils/_inspect_site.py", "site_of"),
-        "verify": literal_keys("plugins/module_utils/_verify.py", "verify"),
-        "verify_shared": literal_keys("plugins/module_utils/_shared_files.py", "act"),
+        "packages_info": literal_keys("plugins/module_utils/_readers/packages_info.py", "inspect") | {"processes"},
+        "site_info": literal_keys("plugins/module_utils/_readers/site_info.py", "site_of"),
+        "verify": literal_keys("plugins/module_utils/_readers/verify.py", "verify"),
+        "verify_shared": literal_keys("plugins/module_utils/_readers/shared_files.py", "act"),
     }
 
 

@@ -157,7 +157,7 @@ def test_every_kind_of_error_is_explained() -> None:
 
 
 def test_every_problem_with_packages_is_explained() -> None:
-    text = (ROOT / "plugins/module_utils/_packages.py").read_text(encoding="utf-8")
+    text = (ROOT / "plugins/module_utils/_readers/packages_info.py").read_text(encoding="utf-8")
     codes = set(re.findall(r'self\._problem\(\s*"([a-z0-9]+)"', text))
     table = PAGE.split("## Packages")[1].split("###")[0]
     assert len(codes) >= 10

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.lustre.core.plugins.module_utils import _inspect, _inspect_site
 from ansible_collections.lustre.core.plugins.module_utils._cli import lfs, modules
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
     LustreError,
@@ -15,6 +14,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     ToolTimeout,
     UnknownOutput,
 )
+from ansible_collections.lustre.core.plugins.module_utils._readers import node_info, site_info
 from tests.unit.fake_runner import load_transcript
 
 OS_RELEASE = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'
@@ -26,7 +26,7 @@ VERSION = ("lctl", "--version")
 
 def inspector(run, mounts="", kernel="6.1.0-56-amd64", **options):
     files = {"/proc/self/mounts": mounts, "/etc/os-release": OS_RELEASE}
-    return _inspect.Inspector(run, read=lambda path: files.get(path, ""), kernel=kernel, hostname="oss1", **options)
+    return node_info.Inspector(run, read=lambda path: files.get(path, ""), kernel=kernel, hostname="oss1", **options)
 
 
 def module_text(name, kernel="6.1.0-56-amd64", folder="updates"):
@@ -164,12 +164,12 @@ def test_targets_in_trouble(transcript):
         "osd-zfs.fs1-OST000a.mntdev": "p/ost10",
         "osd-ldiskfs.MGS.mntdev": "/dev/mgt",
     }
-    table = _inspect.mounts.parse_mounts(
+    table = node_info.mounts.parse_mounts(
         "p/ost10 /o10 lustre_tgt rw,svname=fs1-OST000a,osd=osd-zfs 0 0\n/dev/x /o11 lustre rw,"
         "svname=fs1-OST000b,osd=osd-ldiskfs 0 0\n/dev/mgt /mgs fuse.lustre rw 0 0\n"
     )
     targets = {
-        target["label"]: target for target in _inspect.targets_of(_inspect.lctl.parse_devices(dl), table, values)
+        target["label"]: target for target in node_info.targets_of(node_info.lctl.parse_devices(dl), table, values)
     }
     assert (targets["fs1-OST000a"]["index"], targets["fs1-OST000a"]["ready"], targets["fs1-OST000a"]["backend"]) == (
         10,
@@ -244,7 +244,7 @@ def test_usage_of_something_else(fake, transcript):
 
 
 def test_packages(fake):
-    query = ("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n", *_inspect._PACKAGES)
+    query = ("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n", *node_info._PACKAGES)
     run = fake(
         [(("lctl",), "version=2.17.0\n"), (query, "lustre-client-utils\t2.17.0-1\thi \nlustre-old\t2.15\trc \n")]
     )
@@ -271,7 +271,7 @@ def test_a_site(fake, transcript):
     )
     logs = "ignore_errors\ndevice MGS\nllog_print foo-client\nllog_print nofs-client\nllog_print lustre-client\n"
     run = fake([(("lctl",), first + "version=2.17.0\n", SITE), (("lctl",), transcript("params/llog-client"), logs)])
-    site = _inspect_site.site(run)
+    site = site_info.site(run)
     assert [filesystem["name"] for filesystem in site["filesystems"]] == ["foo", "nofs", "lustre"]
     lustre = site["filesystems"][2]
     assert lustre["mgs"] == {"nids": [["10.0.2.15@tcp"]]}
@@ -290,22 +290,20 @@ def test_a_site(fake, transcript):
 
 def test_a_fresh_mgs(fake):
     err = "params: OBD_IOC_LLOG_PRINT failed: No such file or directory\n"
-    site = _inspect_site.site(fake([(("lctl",), (2, "10.0.2.15@tcp\nmgs.MGS.filesystems=\n", err), SITE)]))
+    site = site_info.site(fake([(("lctl",), (2, "10.0.2.15@tcp\nmgs.MGS.filesystems=\n", err), SITE)]))
     assert (site["filesystems"], site["params"], site["mgs_nids"]) == ([], [], ["10.0.2.15@tcp"])
 
 
 def test_elsewhere_than_on_the_mgs(fake, transcript):
     err = transcript("params/gp-missing").err
-    with pytest.raises(
-        _inspect_site.NotOnMgs, match=r"runs no MGS\. Run this on the node where the MGT is mounted now"
-    ):
-        _inspect_site.site(fake([(("lctl",), (2, "version=2.17.0\n", err))]))
+    with pytest.raises(site_info.NotOnMgs, match=r"runs no MGS\. Run this on the node where the MGT is mounted now"):
+        site_info.site(fake([(("lctl",), (2, "version=2.17.0\n", err))]))
 
 
 def test_a_log_that_cannot_be_read(fake):
     err = "fs1-client: OBD_IOC_LLOG_PRINT failed: Input/output error\n"
     with pytest.raises(ToolError, match="fs1-client"):
-        _inspect_site.site(fake([(("lctl",), "mgs.MGS.filesystems=fs1\n"), (("lctl",), (5, "", err))]))
+        site_info.site(fake([(("lctl",), "mgs.MGS.filesystems=fs1\n"), (("lctl",), (5, "", err))]))
 
 
 @pytest.mark.parametrize(
@@ -317,9 +315,9 @@ def test_damaged_output_never_crashes(name, data):
     start = data.draw(st.integers(0, len(text)))
     damaged = text[:start] + data.draw(st.text(max_size=12)) + text[start + data.draw(st.integers(0, 40)) :]
     node = inspector(
-        lambda argv, stdin=None, timeout=0: _inspect.lctl.Result(0, damaged, ""),
+        lambda argv, stdin=None, timeout=0: node_info.lctl.Result(0, damaged, ""),
         damaged,
-        gather=list(_inspect.SECTIONS),
+        gather=list(node_info.SECTIONS),
     ).node()
     assert isinstance(node["problems"], list)
     for parse in (lfs.parse_df, modules.parse):

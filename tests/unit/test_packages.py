@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from ansible_collections.lustre.core.plugins.module_utils._basics import TIME_SERVICES
 from ansible_collections.lustre.core.plugins.module_utils._cli import dkms, mke2fs, packages
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
     BadValue,
@@ -16,8 +15,9 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     ToolMissing,
     UnknownOutput,
 )
-from ansible_collections.lustre.core.plugins.module_utils._packages import Inspector
-from ansible_collections.lustre.core.plugins.module_utils._packages_want import distribution
+from ansible_collections.lustre.core.plugins.module_utils._readers.basics import TIME_SERVICES
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_info import Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import distribution
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 
 KERNEL = "6.1.0-18-amd64"

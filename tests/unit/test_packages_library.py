@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.lustre.core.plugins.module_utils._cli import ext4, libext2fs
 from ansible_collections.lustre.core.plugins.module_utils._cli.libext2fs import Library
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, ToolMissing, UnknownOutput
-from ansible_collections.lustre.core.plugins.module_utils._packages import Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_info import Inspector
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 
 PLUGIN = "usr/lib64/lustre/mount_osd_ldiskfs.so"

@@ -8,8 +8,8 @@ import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import file_io
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolTimeout
-from ansible_collections.lustre.core.plugins.module_utils._shared_files import SharedFile, SharedFiles
-from ansible_collections.lustre.core.plugins.module_utils._verify import CHECKS, Verifier, VerifyWant
+from ansible_collections.lustre.core.plugins.module_utils._readers.shared_files import SharedFile, SharedFiles
+from ansible_collections.lustre.core.plugins.module_utils._readers.verify import CHECKS, Verifier, VerifyWant
 from tests.unit.fake_runner import load_transcript
 
 MGS = [["10.0.2.15@tcp"]]

@@ -26,11 +26,6 @@ from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, NeedsRelease, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._param_names import is_pattern, matches, nearest, normal
-from ansible_collections.lustre.core.plugins.module_utils._param_want import (
-    ParamWant,
-    checked_prefixes,
-    wants_from_options,
-)
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.param_change import (
     Change,
@@ -38,6 +33,11 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.param_chang
     failed_settings,
     lctl_steps,
     store,
+)
+from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import (
+    ParamWant,
+    checked_prefixes,
+    wants_from_options,
 )
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 from ansible_collections.lustre.core.plugins.module_utils._units import current, size_of

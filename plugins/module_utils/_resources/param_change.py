@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lctl, lctl_params, llog
-from ansible_collections.lustre.core.plugins.module_utils._param_want import ParamWant
 from ansible_collections.lustre.core.plugins.module_utils._plan import Step
+from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import ParamWant
 
 
 @dataclass(frozen=True)

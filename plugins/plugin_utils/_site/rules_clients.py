@@ -9,8 +9,8 @@ import re
 from typing import NamedTuple
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
-from ansible_collections.lustre.core.plugins.module_utils._param_want import want_from_options
 from ansible_collections.lustre.core.plugins.module_utils._resources import mount_options
+from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import want_from_options
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem, Param

@@ -17,8 +17,8 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, mgs_probe, mounts
 from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError
-from ansible_collections.lustre.core.plugins.module_utils._inspect import CONNECTED, READY, Inspector
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_nid
+from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import CONNECTED, READY, Inspector
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount_want import MountWant, wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 

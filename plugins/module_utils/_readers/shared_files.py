@@ -12,8 +12,8 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, m
 from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, Refused
 from ansible_collections.lustre.core.plugins.module_utils._options import require_known
+from ansible_collections.lustre.core.plugins.module_utils._readers.verify import Check
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
-from ansible_collections.lustre.core.plugins.module_utils._verify import Check
 
 ACTIONS = ("write", "read", "remove")
 #: How long a client may take to see what another one has written.

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from ansible_collections.lustre.core.plugins.module_utils._basics import CHECKS
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._options import require_known
+from ansible_collections.lustre.core.plugins.module_utils._readers.basics import CHECKS
 
 #: What may be asked about a node's packages, as options of a module: ``packages_info`` takes them, ``node`` below ``packages``.
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -13,7 +13,6 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._basics import Basics
 from ansible_collections.lustre.core.plugins.module_utils._cli import dkms, libext2fs, mke2fs, modules, mounts, packages
 from ansible_collections.lustre.core.plugins.module_utils._cli.packages import (
     Package,
@@ -22,8 +21,9 @@ from ansible_collections.lustre.core.plugins.module_utils._cli.packages import (
     package_files,
 )
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError, ToolMissing
-from ansible_collections.lustre.core.plugins.module_utils._packages_want import Want, distribution
 from ansible_collections.lustre.core.plugins.module_utils._plan import Step
+from ansible_collections.lustre.core.plugins.module_utils._readers.basics import Basics
+from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import Want, distribution
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 VERSIONLOCK = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list")
