@@ -43,6 +43,9 @@ SUBSYSTEMS: dict[str, str] = {
 # Operations that make sense before any module is loaded; everything else raises NotLoaded then.
 ALWAYS = ("node.load", "node.loaded", "node.ping")
 
+#: Modules that do not pull ptlrpc in.
+WITHOUT_PTLRPC = ("libcfs", "lnet", "ksocklnd", "ko2iblnd", "lnet_selftest", "ldiskfs")
+
 DEFAULT_SETTINGS: dict[str, Any] = {
     "mgs_timeout": 5.0,  # seconds a mount waits for an MGS that does not answer (the real one: minutes)
     "rpc_timeout": 3.0,  # seconds for one request to one NID
@@ -209,9 +212,18 @@ class Node:
         """modprobe: ``lnet`` alone, or any module of Lustre, which needs lnet, too."""
         with self.lock:
             self._modules.update({"libcfs", "lnet"})
-            if module not in ("libcfs", "lnet"):
+            if module not in WITHOUT_PTLRPC:
                 self._modules.update({"lustre", module})
-            return sorted(self._modules)
+            loaded = sorted(self._modules)
+        if module not in WITHOUT_PTLRPC and "lnet" in self.parts:
+            # ptlrpc brings LNet up by itself: the module options count, else tcp on the first interface
+            self.lnet.ensure_configured()
+        return loaded
+
+    def holds_lnet(self) -> bool:
+        """Whether ptlrpc is loaded, which keeps LNet configured."""
+        with self.lock:
+            return not self._modules <= set(WITHOUT_PTLRPC)
 
     def loaded(self) -> list[str]:
         return sorted(self._modules)

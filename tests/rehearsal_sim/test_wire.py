@@ -297,7 +297,39 @@ def test_module_options_count_from_the_load_on(tmp_path: Path) -> None:
 def test_unconfigure_is_refused_while_something_is_mounted(site: Site) -> None:
     site.networks()
     site.server.parts["mounts"] = type("Mounts", (), {"holds_lnet": lambda self: True})()
-    with pytest.raises(Exception, match="EBUSY: LNET busy"):
+    with pytest.raises(Exception, match="EBUSY: Object busy"):
         site.server.call("lnet.unconfigure")
     del site.server.parts["mounts"]
     site.server.call("lnet.net_del", net="tcp")  # this one is not, as recorded
+
+
+def test_modules_that_hold_lnet_bring_it_up_and_keep_it(site: Site) -> None:
+    """2.17.0: `modprobe lustre` alone gives a tcp on the first interface; unconfigure is then EBUSY, until the modules go."""
+    node = site.server
+    node.call("node.unload")
+    node.call("node.load", module="lnet")
+    assert not node.lnet.configured
+    node.call("node.load", module="lustre")
+    assert node.lnet.nids() == ["127.0.10.11@tcp"]
+    with pytest.raises(Exception, match="EBUSY: Object busy"):
+        node.call("lnet.unconfigure")
+    node.call("node.unload")
+    node.call("node.load", module="lnet")
+    assert not node.lnet.configured
+    node.call("lnet.unconfigure")
+
+
+def test_net_set_does_what_the_real_one_does(site: Site) -> None:
+    site.networks()
+    node = site.server
+    nid = node.lnet.nids()[0]
+    (ni,) = [ni for nis in node.lnet.nets.values() for ni in nis if ni.nid == nid]
+    before = ni.lnd_tunables["conns_per_peer"]
+    node.call("lnet.net_set", nid=nid, conns_per_peer=before + 1)
+    assert ni.lnd_tunables["conns_per_peer"] == before
+    with pytest.raises(Exception, match="EINVAL: unsupported NID"):
+        node.call("lnet.net_set", nid="eth0@tcp", conns_per_peer=2)
+    node.call("lnet.net_set", net="tcp99", conns_per_peer=before + 2)
+    assert ni.lnd_tunables["conns_per_peer"] == before + 2
+    node.call("lnet.net_set", net="tcp", conns_per_peer=before + 3, lnd_timeout=20)
+    assert (ni.lnd_tunables["conns_per_peer"], ni.lnd_tunables["timeout"]) == (before + 2, 20)

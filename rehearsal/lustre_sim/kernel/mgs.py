@@ -117,7 +117,7 @@ class Mgs(Subsystem):
 
         ``target``: name, fsname, kind, index, uuid (of its disk), nids (of its node), failover (list of lists),
         params, and the flags virgin, writeconf, update. EADDRINUSE: a new target wants an index that is taken;
-        ENOENT: a target that says it is registered, and nothing is known of it.
+        ENOENT: a target that says it is registered (or replaces one that is), and nothing is known of it.
         """
         self._must_run()
         name, fsname = target["name"], target["fsname"]
@@ -127,7 +127,7 @@ class Mgs(Subsystem):
                 raise SimError(errno.EADDRINUSE, f"{name}: the index is in use")
             if target["writeconf"]:
                 self._forget(target)
-            elif not target["virgin"] and not known and not target.get("replace"):
+            elif not target["virgin"] and not known:
                 if name.endswith("-MDT0000"):
                     # recorded: MDT0000 starts from its own copy of the log
                     return self._entry(target)

@@ -192,7 +192,6 @@ class Targets(Subsystem):
             "virgin": bool(flags & disk.VIRGIN),
             "writeconf": bool(flags & disk.WRITECONF),
             "update": bool(flags & disk.UPDATE),
-            "replace": bool(flags & disk.UPDATE),
         }
 
     def _register(self, target: Target) -> None:

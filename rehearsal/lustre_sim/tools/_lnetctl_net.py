@@ -236,7 +236,7 @@ def net_set(argv: list[str], io: Io, _help: str) -> int:
     if problem:
         io.err.write(tree_error("net", "set", EINVAL, problem))
         return EINVAL
-    return netlink_call(
+    rc = netlink_call(
         io,
         "set",
         "net",
@@ -250,6 +250,10 @@ def net_set(argv: list[str], io: Io, _help: str) -> int:
             lnd_timeout=lnd_timeout,
         ),
     )
+    if rc == EINVAL and parsed.has("nid"):
+        # both layers complain, one after the other
+        io.err.write(tree_error("net", "set", EINVAL, "", quote=False))
+    return rc
 
 
 # -- route -----------------------------------------------------------------------------------------------------
