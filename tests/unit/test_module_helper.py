@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.lustre.core.plugins.module_utils import _lock
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, ToolTimeout
 from ansible_collections.lustre.core.plugins.module_utils._module import run_resource, text_of
+from ansible_collections.lustre.core.plugins.module_utils._node import NodeFailed, Part, converge_node
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 
 
@@ -196,3 +197,18 @@ def test_a_node_that_is_held_is_not_even_looked_at(fake, monkeypatch):
     end = ended(FakeModule({"lit": True}), fake([]))
     lock.release()
     assert end.failed and end.values["held_by"]["module"] == "lustre.core.node" and "changed" not in end.values
+
+
+def test_a_failed_node_tells_every_step_that_was_carried_out(fake):
+    class Pair(Lamp):
+        def plan(self, have):
+            left, right = (Step("lamp", "switch", side, "", ("lamp", side)) for side in ("left", "right"))
+            return Plan((left, right))
+
+    on = [(("lamp", "show"), "off"), (("lamp", "on"), ""), (("lamp", "show"), "on")]
+    broken = [(("lamp", "show"), "off"), (("lamp", "left"), ""), (("lamp", "right"), (1, "", "burnt"))]
+    with pytest.raises(NodeFailed) as caught:
+        converge_node([Part("mgt", Lamp({"lit": True})), Part("ost", Pair({"lit": True}))], fake(on + broken))
+    facts = caught.value.facts()
+    assert facts["done"] == ["switch lamp", "switch left"] and facts["changed"] is True
+    assert facts["results"][0]["plan"][0]["seconds"] == 0.0
