@@ -111,7 +111,9 @@ options:
         choices: [time, updatedb, hostid]
         default: []
       managed:
-        description: Of O(packages.basics) those that somebody repairs who acts on the findings. What of them is not met is in C(basics) as C(repair), with a step each.
+        description:
+          - Of O(packages.basics) those that somebody repairs who acts on the findings. What of them is not met is in C(basics) as C(repair),
+            with a step each.
         type: list
         elements: str
         choices: [time, updatedb, hostid]

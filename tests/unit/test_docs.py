@@ -27,7 +27,7 @@ GUIDES = sorted(
 TOPS = "plugins|roles|playbooks|tests|tools|docs|rehearsal|inventories|molecule|requirements|changelogs"
 PATH = re.compile(rf"^(?:\.\./)*((?:{TOPS})/[\w./*-]+)$")
 #: Paths below plugins/ by which the guides shorten.
-SHORT = re.compile(r"^((?:_site|_cli|_resources)/[\w.]+\.py|_[a-z_]+\.py)$")
+SHORT = re.compile(r"^((?:_site|_cli|_readers|_resources)/[\w.]+\.py|_[a-z_]+\.py)$")
 FQCN = re.compile(r"\blustre\.core\.([a-z_]+)\b")
 FUNCTION = re.compile(r"^([a-z_]+)\(\)$")
 
