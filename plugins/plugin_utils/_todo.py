@@ -51,9 +51,9 @@ def site_todo(
     """The hosts of each play as patterns (``hosts``), and what to tell the user (``text``).
 
     ``looks`` maps each host to the return of ``lustre.core.node`` in check mode (None: no answer; such a host takes part
-    in nothing).  ``hosts`` has a key for each of PLAYS, ``ground`` for the first two of them together, and ``devices`` for
-    the servers that take part in anything before or of the plays of targets.  In check mode nobody takes part: the look
-    itself was the plan.
+    in nothing).  ``hosts`` has a key for each of PLAYS, ``ground`` for the first two of them together, ``devices`` for the
+    servers that take part in anything before or of the plays of targets, and ``lacking`` for hosts whose packages are not
+    as wanted.  In check mode nobody takes part in what changes something: the look itself was the plan.
     """
     taking: dict[str, list[str]] = {play: [] for play in PLAYS}
     pools: list[str] = []
@@ -67,30 +67,38 @@ def site_todo(
         if "hostid" in look.get("packages", {}).get("basics", {}):
             pools.append(host)
     serving = {host for play in _SERVING for host in taking[play]}
-    if serving or taking["lustre_params"]:
+    if serving or any("params" in _changed(look) for look in answers.values()):
         taking["lustre_params"] = [host for host, look in answers.items() if "params" in _phases(look)]
+    text = _text(answers, taking, check_mode)
     # The role looks after more of ZFS than its pools (units, the host id), which a look does not see.
     taking["lustre_storage"] = list(dict.fromkeys([*taking["lustre_storage"], *pools]))
     ground = [host for host in answers if any(host in taking[play] for play in _GROUND)]
     servers = {plain(host) for group in SERVERS for host in groups.get(group, ())}
     devices = [host for host in answers if host in servers and (host in serving or host in ground)]
     told = {**taking, "ground": ground, "devices": devices}
-    return {
-        "hosts": {play: NOBODY if check_mode or not hosts else hosts for play, hosts in told.items()},
-        "text": _text(answers, taking, check_mode),
-    }
+    shown = {play: NOBODY if check_mode or not hosts else hosts for play, hosts in told.items()}
+    # Refusals are told in check mode, too.
+    shown["lacking"] = [host for host, look in answers.items() if _lacks(look)] or NOBODY
+    return {"hosts": shown, "text": text}
 
 
 def _phases(look: Mapping[str, Any]) -> list[str]:
     return [part["phase"] for part in look.get("results") or ()]
 
 
+def _changed(look: Mapping[str, Any]) -> set[str]:
+    return {part["phase"] for part in look.get("results") or () if part["changed"]}
+
+
+def _lacks(look: Mapping[str, Any]) -> bool:
+    packages = look.get("packages") or {}
+    return bool(packages.get("todo") or packages.get("basics", {}).get("repair"))
+
+
 def _plays_of(look: Mapping[str, Any]) -> list[str]:
     """The plays that a host takes part in: the first that has something to do, and of those after it all that concern it."""
-    packages = look.get("packages") or {}
-    lacking = bool(packages.get("todo") or packages.get("basics", {}).get("repair"))
-    also = {"packages"} if lacking else set()
-    changed = also | {part["phase"] for part in look.get("results") or () if part["changed"]}
+    also = {"packages"} if _lacks(look) else set()
+    changed = also | _changed(look)
     concerned = also | set(_phases(look))
     chosen, begun = [], False
     for play, phases in PLAYS.items():

@@ -11,6 +11,14 @@ from pathlib import Path
 from typing import Any
 
 Event = dict[str, Any]
+#: Actions that reach no host (conditions, reports, variables).
+LOCAL = frozenset(
+    {
+        *(f"ansible.builtin.{name}" for name in ("assert", "debug", "fail", "set_fact", "meta", "include_tasks")),
+        "lustre.core.report",
+        "lustre.core.site_check",
+    }
+)
 
 
 def read(path: Path) -> list[Event]:
@@ -57,12 +65,25 @@ class Run:
     def items(self) -> list[Event]:
         return list(self._of("item"))
 
+    def remote(self, host: str) -> list[str]:
+        """The tasks that started a process on a host: modules, as opposed to what the controller does by itself."""
+        return [e["task"] for e in self._of("result", host) if e["status"] in ("ok", "failed") and e["action"] not in LOCAL]
+
+    def programs(self, host: str) -> int:
+        """The programs that these processes started there."""
+        return sum(e["result"].get("processes", 0) for e in self._of("result", host))
+
     def steps(self, host: str) -> list[dict[str, Any]]:
-        """The steps planned (check mode) or taken on a host, in order, of all its tasks."""
-        return [step for e in self._of("result", host) for step in e["result"].get("plan") or ()]
+        """The steps taken on a host, in order, of all its tasks; those planned when it was only looked at."""
+        found = [e for e in self._of("result", host) if e["result"].get("plan")]
+        acted = [e for e in found if not e["look"]]
+        return [step for e in acted or found for step in e["result"]["plan"]]
 
     def drift(self, host: str) -> list[dict[str, Any]]:
-        return [drift for e in self._of("result", host) for drift in e["result"].get("drift") or ()]
+        """What differs and stays; a look at the whole host has seen all of it."""
+        found = [e for e in self._of("result", host) if e["result"].get("drift")]
+        looked = [e for e in found if e["look"]]
+        return [drift for e in looked or found for drift in e["result"]["drift"]]
 
     def told(self) -> str:
         """For the message of a failed assertion: the command and the end of its output."""

@@ -16,6 +16,7 @@ from ansible_collections.lustre.core.plugins.module_utils._node import (
     converge_node,
     node_values,
     parts_of,
+    programs_coming,
 )
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
@@ -119,6 +120,16 @@ def test_all_unusable_values_are_named_at_once():
         parts_of({"mounts": [{**CLIENT, "path": "x"}]})
     with pytest.raises(BadValue, match=r"phases\[0\]"):
         parts_of({"phases": ["osts"]})
+
+
+def test_pools_come_before_the_targets_on_them():
+    assert names(parts_of({**EVERYTHING, "zpools": [{"name": "tank"}], "phases": ["ost", "zpools"]})) == [
+        ("zpools", "zpool"),
+        ("ost", "target"),
+        ("ost", "mount"),
+    ]
+    with pytest.raises(BadValue, match=r"zpools\[0\]\.name"):
+        parts_of({"zpools": [{"name": "mirror"}]})
 
 
 def test_the_value_of_the_filter_is_taken_whole():
@@ -247,6 +258,33 @@ def test_a_plan_that_cannot_look_at_devices_yet_names_those_that_it_may_format(f
         "since tunefs.lustre is not installed yet. It may format fs1-OST0000 on /dev/disk/by-id/a: "
         "the description consents, and only what is proven blank is formatted."
     )
+
+
+LACKING = {
+    "todo": ["missing"],
+    "plan": [Step("package", "install", "lustre", "it is not installed", disruptive=True).public()],
+}
+
+
+def test_missing_packages_are_part_of_the_plan(fake):
+    results = converge_node([Part("ost", Thing("mount", done=True))], fake([]), check_mode=True)
+    values = node_values(results, 0, True, LACKING)
+    assert values["changed"] is True and [step["object"] for step in values["plan"]] == ["lustre"]
+    assert values["summary"] == {"steps": 1, "disruptive": 1, "destructive": 0, "unplanned": 0}
+    assert values["diff"]["after"].endswith("planned:\n- install lustre (it is not installed)\n")
+    assert node_values(results, 0, False, {"todo": [], "plan": []})["changed"] is False
+    assert node_values(results, 0, False, {"todo": ["modules"], "plan": []})["changed"] is True, "no step mends it"
+
+
+def test_before_its_packages_are_there_a_tool_that_fails_is_no_error_of_a_look(fake):
+    part = Part("params", Thing("param", blind=ToolError("read parameters", ("lctl",), 2)))
+    (result,) = converge_node([part], fake([]), check_mode=True, coming=programs_coming(LACKING))
+    assert result.unplanned
+    for settled in ({}, {"todo": []}, {"todo": ["held", "repository"]}):
+        with pytest.raises(NodeFailed):
+            converge_node([part], fake([]), check_mode=True, coming=programs_coming(settled))
+    with pytest.raises(NodeFailed):
+        converge_node([part], fake([]), coming=True)
 
 
 def test_the_first_failure_ends_it_and_tells_what_was_done(fake):

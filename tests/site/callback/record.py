@@ -35,6 +35,7 @@ KEPT = (
     "report",
     "text",
     "problems",
+    "processes",
     "stdout",
     "rc",
 )
@@ -66,6 +67,7 @@ class CallbackModule(CallbackBase):
             action=result._task.action,
             status=status,
             changed=bool(values.get("changed")) and status == "ok",
+            look=bool(result._task.check_mode),
             result={key: values[key] for key in KEPT if key in values},
         )
 
