@@ -5,7 +5,7 @@
 Pure: nothing here reads or runs anything.  The order of the steps of all mounts
 together: unmount (clients first, the MGS last), write fstab for what is not mounted by
 this run, tell systemd, then mount (the MGS first, clients last), each with its line of
-fstab right after it.  A line is written only for a mount that has worked: a real node
+fstab right after it; systemd is told again at the end.  A line is written only for a mount that has worked: a real node
 that boots with the line of an unproven one hangs in the kernel while its MGS is silent.
 A run that is killed between a mount and its line finds the mount without one, and adds
 it.  fstab comes after unmounting, so that a line is never taken away from something that
@@ -82,20 +82,14 @@ def plan(have: MountHave, wants: Sequence[MountWant], also: Sequence[MountWant] 
     unproven = {want.path for want, steps in parts.mount if any(step.action != "automount" for step in steps)}
     everybody = [*wants, *also]
     text, persist = _persist(have, have.fstab, [want for want in wants if want.path not in unproven], everybody)
-    if (
-        have.systemd
-        and not persist
-        and any(step.action == "automount" for _want, steps in parts.mount for step in steps)
-    ):
-        # A run that was killed may have written fstab and not told systemd, which then knows no such unit.
-        persist = [_reload()]
     up: list[Step] = []
     for want, steps in sorted(parts.mount, key=lambda part: part[0].rank):
         up += steps
         if want.path in unproven:
             text, written = _persist(have, text, [want], everybody)
             up += written
-    return Plan((*down, *persist, *up), tuple(parts.drift))
+    written_and_up = [*persist, *up]
+    return Plan((*down, *(_told(written_and_up) if have.systemd else written_and_up)), tuple(parts.drift))
 
 
 def _to_mounted(have: MountHave, want: MountWant, parts: _Steps) -> None:
@@ -317,22 +311,38 @@ def _before(want: MountWant, all_wants: Sequence[MountWant]) -> list[str]:
 def _persist(
     have: MountHave, before: str, wants: Sequence[MountWant], all_wants: Sequence[MountWant]
 ) -> tuple[str, list[Step]]:
-    """The text of fstab with the lines of some mounts as they should be; one write of it, and systemd told."""
+    """The text of fstab with the lines of some mounts as they should be, and the one write of it."""
     ordered = sorted(wants, key=lambda want: (PHASES.index(want.phase), want.path))
     lines = fstab.entries(before)
     wanted = {want.path: entry_of(want, all_wants, lines) for want in ordered}
     text = fstab.edit(before, wanted)
     if text == before:
         return before, []
-    steps = [
-        Step(KIND, "persist", FSTAB, _reason(lines, wanted), write=FileWrite(have.fstab_path, text)),
-    ]
-    return text, [*steps, _reload()] if have.systemd else steps
+    return text, [Step(KIND, "persist", FSTAB, _reason(lines, wanted), write=FileWrite(have.fstab_path, text))]
+
+
+def _told(steps: Sequence[Step]) -> list[Step]:
+    """Systemd is told of fstab once, after all lines are written, since that takes it a while; and before it makes an
+    automount point of a line (a run that was killed may have written that one and not told).
+    """
+    told: list[Step] = []
+    for step in steps:
+        if step.action == "automount" and not any(one.action == "reload" for one in told[_last_write(told) :]):
+            told.append(_reload())
+        told.append(step)
+    if _last_write(told) > max((place for place, step in enumerate(told, 1) if step.action == "reload"), default=0):
+        told.append(_reload())
+    return told
+
+
+def _last_write(steps: Sequence[Step]) -> int:
+    """How many steps there are up to and with the last write; 0 without one."""
+    return max((place for place, step in enumerate(steps, 1) if step.write is not None), default=0)
 
 
 def _reload() -> Step:
     reason = "systemd makes its mount units from fstab"
-    return Step(KIND, "reload", "systemd", reason, systemctl.DAEMON_RELOAD, timeout=90.0)
+    return Step(KIND, "reload", "systemd", reason, systemctl.DAEMON_RELOAD, timeout=300.0)
 
 
 def _reason(found: Mapping[str, FstabEntry], wanted: Mapping[str, FstabEntry | None]) -> str:
