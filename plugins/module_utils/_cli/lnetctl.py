@@ -152,7 +152,6 @@ _OPTIONS = {
     "traffic_class": "--traffic-class",
 }
 TUNABLES = ("peer_timeout", "peer_credits", "peer_buffer_credits", "credits")
-LND_TUNABLES = ("conns_per_peer", "tos", "auth_key", "traffic_class")
 
 
 def net_add(
