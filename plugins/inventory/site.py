@@ -154,10 +154,15 @@ class InventoryModule(BaseInventoryPlugin):
         return declared, site, findings
 
     def _add_hosts(self, declared: site_inventory.Declared) -> None:
+        made: dict[int, Any] = {}  # what the hosts of an entry share is not copied for each of them
         for name, variables in declared.hosts.items():
             self.inventory.add_host(name)
             for key, value in variables.items():
-                self.inventory.set_variable(name, key, _trusted(value) if key in _MADE else value)
+                if key in _MADE:
+                    if isinstance(value, dict) and id(value) not in made:
+                        made[id(value)] = _trusted(value)
+                    value = made[id(value)] if isinstance(value, dict) else _trusted(value)
+                self.inventory.set_variable(name, key, value)
         for group, names in declared.groups.items():
             self.inventory.add_group(group)
             for name in names:

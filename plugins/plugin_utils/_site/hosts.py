@@ -39,7 +39,7 @@ class Hosts:
         self._hostvars, self._given, self._own_host = hostvars, groups, own
         self._servers = frozenset(servers)
         self._vars: dict[str, Any] = {}
-        self._own: dict[str, frozenset[str]] = {}
+        self._own: dict[str, frozenset[str] | None] = {}
         self._members: dict[str, frozenset[str]] = {}
 
     @cached_property
@@ -84,22 +84,25 @@ class Hosts:
             known = self._vars[host] = self._hostvars[host] if self.knows(host) else {}
         return plain(known[name]) if name in known else None
 
-    def groups_of(self, host: str) -> frozenset[str]:
-        """The groups of one host, without reading any group's list of members where ansible-core gives them."""
+    def in_group(self, host: str, group: str) -> bool:
+        """Whether a host is a member, without reading any group's list where ansible-core gives the host's groups."""
+        if group in ("all", ALL) or (group == SERVERS and host in self._servers):
+            return True
         if host not in self._own:
             names = self.variable(host, "group_names")
-            if names is None:
-                names = [name for name in self._groups if host in self._groups[name]]
-            derived = {ALL, SERVERS} if host in self._servers else {ALL}
-            self._own[host] = frozenset(plain(name) for name in names) | {"all"} | derived
-        return self._own[host]
+            self._own[host] = None if names is None else frozenset(plain(name) for name in names)
+        own = self._own[host]
+        return group in own if own is not None else group in self._groups and host in self.members(group)
 
     def named(self, host: str, patterns: Iterable[str]) -> bool:
         """Whether a list of hosts, groups and ranges stands for this host."""
         return any(
             pattern == host
-            or pattern in self.groups_of(host)
-            or (ranges.is_range(pattern) and ranges.readable(pattern) and ranges.covers(pattern, host))
+            or (
+                (ranges.readable(pattern) and ranges.covers(pattern, host))
+                if ranges.is_range(pattern)
+                else self.in_group(host, pattern)
+            )
             for pattern in patterns
         )
 

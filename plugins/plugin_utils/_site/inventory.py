@@ -193,11 +193,12 @@ def check_top(config: Mapping[str, Any], findings: Findings) -> None:
 
 def overlay(
     known_hosts: Mapping[str, Mapping[str, Any]], known_groups: Mapping[str, Collection[str]], new: Declared, site: Site
-) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, list[str]]]:
     """Variables of hosts, and hosts of groups, as they will be once the site file is part of the inventory."""
-    hosts: dict[str, dict[str, Any]] = {name: dict(variables) for name, variables in known_hosts.items()}
-    for name, variables in new.hosts.items():
-        hosts.setdefault(name, {}).update(variables)
+    # Only a host that is known already gets a dictionary of its own: 20,000 new ones need no copy.
+    hosts: dict[str, Mapping[str, Any]] = {**known_hosts, **new.hosts}
+    for name in known_hosts.keys() & new.hosts.keys():
+        hosts[name] = {**known_hosts[name], **new.hosts[name]}
     groups: dict[str, dict[str, None]] = {name: dict.fromkeys(names) for name, names in known_groups.items()}
     for group, names in new.groups.items():
         groups.setdefault(group, {}).update(dict.fromkeys(names))
