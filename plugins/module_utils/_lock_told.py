@@ -106,7 +106,7 @@ def at_work(record: Record, keepers: Sequence[Keeper], where: str, now: float) -
 
 
 def _orphans(record: Record, keepers: Sequence[Keeper]) -> bool:
-    return bool(record.pid and keepers and record.pid not in {pid for pid, _ in keepers})
+    return bool(record.pid and keepers and record.pid not in {keeper[0] for keeper in keepers})
 
 
 def _at(seconds: float) -> str:

@@ -147,8 +147,8 @@ def _group(leader: int) -> list[str]:
     for pid in sorted((name for name in os.listdir("/proc") if name.isdigit()), key=int):
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
-                before, _, after = stream.read().rpartition(")")
-            state, _, group = after.split()[:3]
+                before, after = stream.read().rsplit(")", 1)
+            state, group = after.split()[0], after.split()[2]
             if group == str(leader) and state not in "ZX":
                 found.append(f"{before.partition('(')[2]} (process {pid})")
     return found

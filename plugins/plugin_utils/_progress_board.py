@@ -132,19 +132,19 @@ class Board:
         """In how many seconds there is something to say (0 or less: now), or None while nobody works."""
         if not self._working:
             return None
-        first = min(since for since, _ in self._working.values()) + self.after
+        first = min(entry[0] for entry in self._working.values()) + self.after
         return max(first, self._last + self.interval if self._last is not None else first) - now
 
     def lines(self, now: float) -> list[str]:
         """One line per group of hosts that do the same; the longest at work first."""
         self._last = now
         groups: dict[str, list[tuple[float, str]]] = {}
-        for (host, _), (since, job) in self._working.items():
+        for key, (since, job) in self._working.items():
             if now - since >= self.after:
-                groups.setdefault(self._doing(host, job), []).append((now - since, host))
+                groups.setdefault(self._doing(key[0], job), []).append((now - since, key[0]))
         ordered = sorted(groups.items(), key=lambda group: -max(group[1])[0])
         lines = [f"  ... {duration(max(hosts)[0])}: {_names(hosts)}: {doing}" for doing, hosts in ordered[:LINES]]
-        rest = [entry for _, hosts in ordered[LINES:] for entry in hosts]
+        rest = [entry for group in ordered[LINES:] for entry in group[1]]
         if rest:
             lines.append(f"  ... {duration(max(rest)[0])}: and {len(rest)} more {_plural(len(rest), 'host')} at work")
         return lines
@@ -153,7 +153,7 @@ class Board:
         """What the long steps that ended since the last call took, the longest first."""
         steps, self._long = sorted(self._long, key=lambda entry: -(entry[1].seconds or 0.0)), []
         lines = [f"  {host}: {s.action} {s.object} took {duration(s.seconds or 0.0)}" for host, s in steps[:STEPS]]
-        rest = [step.seconds or 0.0 for _, step in steps[STEPS:]]
+        rest = [entry[1].seconds or 0.0 for entry in steps[STEPS:]]
         if rest:
             lines.append(
                 f"  and {len(rest)} more {_plural(len(rest), 'step')} of {duration(rest[-1])} to {duration(rest[0])}"
@@ -189,7 +189,7 @@ def duration(seconds: float) -> str:
 
 
 def _names(hosts: Iterable[tuple[float, str]]) -> str:
-    names = [host for _, host in sorted(hosts, key=lambda entry: -entry[0])]
+    names = [entry[1] for entry in sorted(hosts, key=lambda entry: -entry[0])]
     if len(names) <= NAMES + 1:
         return ", ".join(names)
     return ", ".join(names[:NAMES]) + f" and {len(names) - NAMES} more"
