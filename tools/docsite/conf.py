@@ -17,7 +17,8 @@ myst_heading_anchors = 4
 html_theme = "sphinx_ansible_theme"
 html_theme_options = {"collapse_navigation": False, "navigation_depth": 3, "topbar_links": {}}
 pygments_style = "ansible"
-highlight_language = "YAML+Jinja"
+# Blocks of another language say which; the others are drawings and commands.
+highlight_language = "text"
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False
