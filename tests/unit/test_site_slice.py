@@ -247,3 +247,12 @@ def test_who_needs_the_mgs_and_what_a_cluster_manages() -> None:
     assert [small(osts=osts).node(host)["cluster_managed"] for host in ("s1", "s2", "c1")] == [["fs1-OST0000"]] * 2 + [
         []
     ]
+
+
+def test_consent_to_replace_reaches_the_one_target_that_it_names() -> None:
+    osts = [
+        {"index": "0-1", "servers": ["s1"], "device": BY_ID + "ost{index}"},
+        {"index": 2, "servers": ["s1"], "device": BY_ID + "new", "format": True, "replace": True},
+    ]
+    targets = [target for target in small(osts=osts).node("s1")["targets"] if target["kind"] == "ost"]
+    assert [target.get("replace", False) for target in targets] == [False, False, True]

@@ -50,6 +50,7 @@ class Target:
     networks: tuple[str, ...] = ()
     managed_by: str = "site"
     pool: Pool | None = None
+    replace: bool = False
 
     @property
     def label(self) -> str:

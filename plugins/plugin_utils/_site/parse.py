@@ -106,6 +106,14 @@ def _needless(clean: dict[str, Any], findings: Findings) -> None:
 
 def build_targets(clean: dict[str, Any], kind: str, head: Head, combined: bool, findings: Findings) -> list[Target]:
     """One target per index; none when index, servers or device are unusable (that was reported)."""
+    if clean["replace"] and len(clean["index"] or ()) > 1:
+        what = f"stands for {len(clean['index'])} targets at once, and each is one whose data is given up"
+        findings.add(
+            f"{clean[WHERE]}.replace",
+            what,
+            "Write the lost target as an entry of its own, with its one index.",
+            "replace-one",
+        )
     made = (_target(clean, index, kind, head, combined and index == 0, findings) for index in clean["index"] or ())
     return [target for target in made if target is not None]
 
@@ -142,6 +150,7 @@ def _target(
         networks=tuple(_each(clean.get("networks") or [], normal_net, f"{where}.networks", findings, "bad-net")),
         managed_by=clean["managed_by"],
         pool=_pool(clean["zpool"], device, fill) if clean["zpool"] else None,
+        replace=clean.get("replace", False),
     )
 
 

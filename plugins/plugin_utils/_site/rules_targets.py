@@ -39,6 +39,7 @@ RULES = (
     Rule("mgs-outside", "A file system whose MGS is outside this inventory has no targets here, only client mounts."),
     Rule("mgs-twice", "A host serves at most one MGS: a node runs only one."),
     Rule("mgs-needless", "Keys of a stand-alone MGT are given only where there is one."),
+    Rule("replace-one", "Consent to replace a lost target names that one target, not a range."),
     Rule("target-value", "A target's values are ones that its formatting would accept."),
 )
 

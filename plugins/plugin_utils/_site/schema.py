@@ -124,6 +124,12 @@ TARGET = Shape(
             Text(hint="a stable path such as /dev/disk/by-id/..., for zfs POOL/DATASET"), _COMMON["device"].doc
         ),
         "networks": Key(ListOf(NET, single=True), "Restrict the target to these LNet networks (`--network`).", []),
+        "replace": Key(
+            YesNo(),
+            "Consent to format this one target in the place of the one that the MGS knows by its index (`--replace`): its device was lost "
+            "or wiped, and what it held is given up. Read only when a blank device is formatted; take it out afterwards.",
+            False,
+        ),
     },
 )
 

@@ -247,6 +247,7 @@ class Slicer:
             "params": dict(target.params),
             "format": target.format,
             "tune": target.tune,
+            **({"replace": True} if target.replace else {}),
         }
 
     def _add_pool(self, target: Target) -> None:
