@@ -119,3 +119,22 @@ def test_the_recorded_repair_is_the_command_of_ours(fake, files, transcript):
     plan = target.plan(target.have(fake([support.tunefs_call(path, transcript("mkfs/tunefs-dryrun-after-dup"))])))
     words = ["tunefs.lustre", "--erase-params", "--mgsnode=10.0.2.15@tcp", "--servicenode=10.0.2.15@tcp", path]
     assert [list(step.argv) for step in plan.steps] == [words]
+
+
+OTHER_SITE = {"params": "mgsnode=192.168.1.1@tcp"}
+
+
+def test_the_same_name_of_another_site_is_not_taken_for_ours(fake, files):
+    with pytest.raises(Refused, match="perhaps of another site's file system of that name: its MGS is 192"):
+        converge(resource(files), fake([formatted(**OTHER_SITE)]))
+
+
+def test_an_mgs_that_has_moved_is_written_with_consent_only(fake, files):
+    plan = converge(resource(files, {**OST, "tune": True}), fake([formatted(**OTHER_SITE)]), check_mode=True).plan
+    assert [step.action for step in plan.steps] == ["tune"]
+
+
+def test_a_target_that_runs_here_is_ours_and_only_shown(fake, files):
+    files.texts["/proc/self/mountinfo"] += f"40 1 0:50 / /lustre/fs1/ost0003 rw - lustre {PATH} rw\n"
+    plan = converge(resource(files), fake([formatted(**OTHER_SITE)]), check_mode=True).plan
+    assert not plan.steps and [drift.found for drift in plan.drift] == ["192.168.1.1@tcp"]

@@ -164,6 +164,14 @@ class TargetResource:
                 f"the device already carries another Lustre target: {other}",
                 "Correct the description (device, fsname, kind or index), or wipe the device by hand if that target is given up.",
             )
+        elsewhere = target_diff.elsewhere(want, found.data)
+        if elsewhere and not want.tune and not found.mounted_at:
+            raise Refused(
+                f"use {want.device} for {want.label}",
+                f"it carries {found.data.label}, but perhaps of another site's file system of that name: {elsewhere}",
+                "If it belongs to somebody else, correct the device path: mounted here it would report to the other MGS. If the MGS has "
+                f"moved, write `tune: true` for {want.label}.",
+            )
         return _compare(want, found, found.data)
 
     def public(self, have: TargetHave) -> Mapping[str, Any]:
