@@ -378,6 +378,12 @@ def test_a_client_that_is_named_alone_comes_after_the_targets_that_fstab_has():
     ]
 
 
+def test_a_target_that_is_named_alone_comes_after_the_mgs_that_is_mounted():
+    mgs = "/dev/vdb /lustre/mgs lustre rw,svname=MGS,nosvc,mgs,osd=osd-ldiskfs 0 0"
+    node = MountedNode(table=[mgs], fstab_lines=["/dev/disk/by-id/mgt /lustre/mgs lustre nofail 0 0"])
+    assert lines_of([DATA["ost"]], node).splitlines()[-1].split()[3].endswith(",x-systemd.after=lustre-mgs.mount")
+
+
 def test_an_order_after_a_mount_that_fstab_no_longer_has_goes(fake):
     node = MountedNode(fstab_lines=[DATA["ost_line"].replace(" 0 0", ",x-systemd.after=lustre-mgs.mount 0 0")])
     assert lines_of([DATA["ost"]], node) == DATA["ost_line"] + "\n"

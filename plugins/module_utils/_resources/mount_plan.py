@@ -15,7 +15,7 @@ is still mounted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Sequence
+from typing import Collection, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import fstab, mounts, systemctl
 from ansible_collections.lustre.core.plugins.module_utils._cli.fstab import PATH as FSTAB
@@ -267,19 +267,25 @@ def _no_automount(want: MountWant, reason: str) -> Step:
 
 
 def entry_of(
-    want: MountWant, all_wants: Sequence[MountWant], lines: Mapping[str, FstabEntry] | None = None
+    want: MountWant,
+    all_wants: Sequence[MountWant],
+    lines: Mapping[str, FstabEntry] | None = None,
+    mgs_at: Collection[str] = (),
 ) -> FstabEntry | None:
-    """The wanted line of fstab, which has ``lines``; None for one that is to be absent."""
+    """The wanted line of fstab, which has ``lines``; None for one that is to be absent. ``mgs_at``: where an MGS is mounted."""
     if want.state == "absent":
         return None
-    after = [*_before(want, all_wants), *_before_unnamed(want, all_wants, lines or {})]
+    after = [*_before(want, all_wants), *_before_unnamed(want, all_wants, lines or {}, mgs_at)]
     return FstabEntry(want.source, want.path, "lustre", mount_options.for_fstab(want, after))
 
 
-def _before_unnamed(want: MountWant, all_wants: Sequence[MountWant], lines: Mapping[str, FstabEntry]) -> list[str]:
+def _before_unnamed(
+    want: MountWant, all_wants: Sequence[MountWant], lines: Mapping[str, FstabEntry], mgs_at: Collection[str]
+) -> list[str]:
     """Lustre mounts that fstab has and this call does not name: their place in the order stays as it is.
 
-    Which of them brings the MGS cannot be seen, so a target keeps what its line says; a client comes after all targets.
+    Which line brings the MGS is seen only while it is mounted, so a target keeps what its own line says, too; a client
+    comes after all targets.
     """
     declared = {other.path for other in all_wants}
     old = lines.get(want.path)
@@ -289,7 +295,8 @@ def _before_unnamed(want: MountWant, all_wants: Sequence[MountWant], lines: Mapp
         if path in declared or line.fstype not in mounts.LUSTRE_TYPES:
             continue
         target = mounts.client_source(line.source) is None and "noauto" not in line.options
-        if (target and want.kind == "client") or mount_options.after_option(path) in kept:
+        first = want.kind == "client" or (path in mgs_at and not want.mgs_here)
+        if (target and first) or mount_options.after_option(path) in kept:
             found.append(path)
     return found
 
@@ -314,7 +321,8 @@ def _persist(
     """The text of fstab with the lines of some mounts as they should be, and the one write of it."""
     ordered = sorted(wants, key=lambda want: (PHASES.index(want.phase), want.path))
     lines = fstab.entries(before)
-    wanted = {want.path: entry_of(want, all_wants, lines) for want in ordered}
+    mgs_at = {entry.path for entry in have.table if entry.target and "mgs" in entry.options}
+    wanted = {want.path: entry_of(want, all_wants, lines, mgs_at) for want in ordered}
     text = fstab.edit(before, wanted)
     if text == before:
         return before, []
