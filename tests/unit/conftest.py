@@ -7,10 +7,11 @@ from hypothesis import settings
 
 from ansible_collections.lustre.core.plugins.module_utils import _lock
 from tests.unit.fake_runner import FakeRunner, load_transcript
+from tests.unit.hypotheses import profile
 from tests.unit.target_support import DISK, FakeFiles
 
 # A busy machine is no failure; what must be quick is measured by a test of its own, in processor time.
-settings.register_profile("house", deadline=None)
+settings.register_profile("house", profile(60))
 settings.load_profile("house")
 
 

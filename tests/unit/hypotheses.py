@@ -19,8 +19,8 @@ FACTOR = 25
 _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
 
 
-def examples(quick: int, factor: int = FACTOR) -> Callable[[Any], Any]:
-    """``@examples(60)`` in place of hypothesis' ``@settings``."""
+def profile(quick: int, factor: int = FACTOR) -> settings:
+    """Settings for that many examples; ``conftest.py`` loads one for all tests that ask for nothing else."""
     return settings(
         max_examples=quick * factor if LONG else quick,
         deadline=None,
@@ -29,3 +29,8 @@ def examples(quick: int, factor: int = FACTOR) -> Callable[[Any], Any]:
         phases=_PHASES,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def examples(quick: int, factor: int = FACTOR) -> Callable[[Any], Any]:
+    """``@examples(60)`` in place of hypothesis' ``@settings``."""
+    return profile(quick, factor)

@@ -51,7 +51,7 @@ def test_a_text_that_ends_early(name: str) -> None:
 def test_a_spoilt_text(name: str) -> None:
     case = ALL[name]
 
-    @examples(40)
+    @examples(25)
     @given(text=spoilt(case.texts))
     def run(text: str) -> None:
         case.feed(text)
@@ -63,7 +63,7 @@ def test_a_spoilt_text(name: str) -> None:
 def test_any_text_at_all(name: str) -> None:
     case = ALL[name]
 
-    @examples(10)
+    @examples(6)
     @given(text=st.text() | st.text(alphabet=" \t\n-:=,@'\"\\[]{}0a"))
     def run(text: str) -> None:
         case.feed(text)

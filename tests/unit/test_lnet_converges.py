@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
+from tests.unit.hypotheses import examples
 from tests.unit.lnet_model import LnetModel
 
 LINKS = {"lo": ["127.0.0.1"], "eth0": ["10.77.0.11"], "eth1": ["10.77.1.11"], "eth2": ["10.77.2.11"]}
@@ -108,7 +109,7 @@ def nodes(draw: st.DrawFn) -> LnetModel:
     return model
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(80)
 @given(options=wants(), model=nodes())
 def test_carrying_out_the_plan_leaves_nothing_to_do(options: dict[str, Any], model: LnetModel) -> None:
     resource = LnetResource.from_options(options, reader=model.reader())

@@ -6,7 +6,7 @@ import contextlib
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lnetctl, lnetctl_state, lnetctl_yaml
@@ -17,6 +17,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     UnknownOutput,
 )
 from tests.unit.fake_runner import TRANSCRIPTS, load_transcript
+from tests.unit.hypotheses import examples
 
 ALL = tuple(lnetctl.SECTIONS)
 PEER_SHOW = ("lnetctl", "peer", "show", "-v", "3")
@@ -248,7 +249,7 @@ def test_the_state_of_a_server_with_thousands_of_peers_is_read_without_them(fake
     assert lnetctl.read(fake([(lnetctl.EXPORT, (0, huge, ""))]), ["routes", "global"]).settings
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(name=st.sampled_from(READABLE), seed=st.integers(0, 2**32 - 1), cuts=st.integers(1, 4))
 def test_a_damaged_recording_is_read_or_unknown_but_never_a_crash(name: str, seed: int, cuts: int) -> None:
     result = load_transcript(name)
@@ -288,7 +289,7 @@ def _damaged(text: str, chance: random.Random, cuts: int) -> str:
     return "".join(lines)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(40)
 @given(st.text(max_size=200))
 def test_garbage_is_read_or_unknown_but_never_a_crash(text: str) -> None:
     with contextlib.suppress(UnknownOutput):

@@ -9,7 +9,7 @@ import re
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site import inventory, parse, rules
@@ -22,6 +22,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
 from tests.bad_input import harness
+from tests.unit.hypotheses import examples
 from tests.unit.site_support import ROOT
 
 BASE = harness.base()
@@ -78,7 +79,7 @@ def places(value, path=()):
 PLACES = places({key: BASE[key] for key in ("lustre_filesystems", "lustre_lnet", "hosts")})
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(80)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=3))
 def test_no_value_anywhere_raises_anything(changes) -> None:
     site = copy.deepcopy(BASE)
@@ -104,7 +105,7 @@ def test_no_value_anywhere_raises_anything(changes) -> None:
 
 
 @given(ANYTHING, ANYTHING)
-@settings(max_examples=100, deadline=None)
+@examples(40)
 def test_no_description_raises_anything(filesystems, lnet) -> None:
     rules.check(filesystems, lnet, BASE["hosts"], BASE["groups"])
     findings = Findings()

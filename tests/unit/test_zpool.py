@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import zpool as cli
@@ -19,6 +19,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
 from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 from tests.unit import target_support as support
 from tests.unit.fake_runner import load_cases, load_transcript
+from tests.unit.hypotheses import examples
 
 BAD = load_cases("zpool_bad")
 
@@ -389,7 +390,7 @@ def test_a_lost_member_is_known_by_what_it_was():
     assert cli.parse_status(text)["ost4pool"] == (f"{A}-part1", f"{B}-part1")
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@examples(60)
 @given(
     st.integers(0, 400), st.integers(0, 60), st.text(max_size=6), st.sampled_from([STATUS, EXPORTED, ACTIVE_ELSEWHERE])
 )
