@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 LONG = os.environ.get("LUSTRE_CORE_LONG") == "1"
 #: How many times more a long run draws.
-FACTOR = 25
+FACTOR = 10
 #: ``explain`` traces every line of each failing example and slows all of them down.
 _PHASES = (Phase.explicit, Phase.generate, Phase.target, Phase.shrink)
 

@@ -253,15 +253,15 @@ class ParamResource(Resource[Have]):
                 continue
             drift += self._conf_param(want, have)
             place = float(record.index) if record is not None else float("inf")
-            overruled = [wider for wider, at in latest if wider.covers(want.name) and at > place]
+            overruled = [other for other, at in latest if at > place and _overlap(other, want)]
             if record is None or not want.is_met_by(record.fields["value"]):
                 found = "not stored" if record is None else f"stored as {record.fields['value']}"
                 stores.append(store(want, found))
                 place = float("inf")
             elif overruled:
-                # The log is applied in its order: what is wider and comes later would win.
+                # The log is applied in its order: of two that speak of one tunable the later record wins.
                 deletes.append(delete(literal, record, f"{overruled[0].name} comes after it and would win"))
-                stores.append(store(want, "to be stored again, after the wider one"))
+                stores.append(store(want, "to be stored again, after the other one"))
                 place = float("inf")
             latest.append((want, place))
         declared = {want.name for want in self._of("persistent")}
@@ -379,6 +379,11 @@ class ParamResource(Resource[Have]):
                     "or scope local after each mount."
                 )
         return texts
+
+
+def _overlap(one: ParamWant, other: ParamWant) -> bool:
+    """May both speak of one tunable?"""
+    return one.covers(other.name) or other.covers(one.name)
 
 
 def _found(want: ParamWant, wrong: Sequence[str], mine: Sequence[str], have: Have) -> str:

@@ -24,6 +24,7 @@ class ParamModel:
     #: Name and value in the order of the log.
     log: list[tuple[str, str]] = field(default_factory=list)
     mgs: bool = True
+    logged: bool = False
     files: dict[str, str] = field(default_factory=dict)
     at_mount: bool = True
     calls: list[str] = field(default_factory=list)
@@ -63,7 +64,9 @@ class ParamModel:
         return Result(0, "usage: set_param [--client|-C] [-n]\n" if self.at_mount else "usage: set_param [-n]\n", "")
 
     def _llog_print(self, words: list[str]) -> Result:
-        if not self.mgs or words[0] != "params" or not self.log:
+        # a log stays when its last record goes; only one that nothing was ever stored in is not there
+        self.logged = self.logged or bool(self.log)
+        if not self.mgs or words[0] != "params" or not self.logged:
             return Result(2, "", f"{words[0]}: OBD_IOC_LLOG_PRINT failed: No such file or directory\n")
         rows = [
             f"- {{ index: {8 + 3 * place}, event: set_param, device: general, parameter: {name}, value: {value} }}\n"
