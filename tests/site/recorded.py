@@ -65,6 +65,9 @@ class Run:
     def items(self) -> list[Event]:
         return list(self._of("item"))
 
+    def skipped(self, host: str) -> list[str]:
+        return [e["task"] for e in self._of("result", host) if e["status"] == "skipped"]
+
     def remote(self, host: str) -> list[str]:
         """The tasks that started a process on a host: modules, as opposed to what the controller does by itself."""
         return [e["task"] for e in self._of("result", host) if e["status"] in ("ok", "failed") and e["action"] not in LOCAL]
