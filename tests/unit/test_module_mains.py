@@ -1,10 +1,12 @@
-"""Every state module as it really runs: unusable options end it with a sentence that names them, in JSON, and nothing else."""
+"""Modules as they really run: unusable options end them with a sentence that names these, in JSON, and nothing else."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,11 @@ OPTIONS = {
     "lnet": ({"networks": [{"net": "tpc", "interfaces": ["eth0"]}]}, "lnet.networks[0].net: 'tpc' is not an LNet network"),
     "mount": ({"mounts": [{"kind": "client", "path": "mnt"}]}, "mounts[0].path: 'mnt' is not a plain absolute path"),
     "node": ({"services": [{"name": "a b"}]}, "services[0].name: 'a b.service' is not the name of a systemd unit"),
+    "packages_info": ({"families": {}}, "nothing is said about this node's family of systems"),
     "param": ({"params": [{"name": "at_max", "value": "much"}]}, "params[0].value: 'much' cannot be the value of at_max"),
     "target": ({"targets": [{"kind": "mgt", "device": "/dev/sdb"}]}, "targets[0].device: /dev/sdb is a name that the kernel gives"),
+    "verify": ({"want": {}, "size": 1}, "size: 1 bytes are not a small file"),
+    "verify_shared": ({"action": "read", "files": [{"path": "/mnt/fs1/x"}]}, "files[0].content: is missing"),
     "wipe": ({"targets": [], "devices": ["/dev/disk/by-id/x"]}, "devices[0]: /dev/disk/by-id/x is not the device of a target"),
     "zpool": ({"pools": [{"name": "mirror"}]}, "pools[0].name: 'mirror' is no name of a pool"),
 }  # fmt: skip
@@ -28,12 +33,34 @@ importlib.import_module("ansible_collections.lustre.core.plugins.modules." + sys
 """
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_unusable_options_are_named(name: str) -> None:
-    options, told = OPTIONS[name]
+def ran(name: str, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-c", RUN, name, json.dumps(options)], capture_output=True, text=True, check=False, timeout=60
     )
-    answer = json.loads(done.stdout)
-    assert done.returncode == 1 and answer["failed"] and told in answer["msg"], (answer, done.stderr)
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_unusable_options_are_named(name: str) -> None:
+    options, told = OPTIONS[name]
+    rc, answer = ran(name, options)
+    assert rc == 1 and answer["failed"] and told in answer["msg"], answer
+
+
+def test_a_node_without_lustre_is_told_as_one() -> None:
+    """On the machine that runs the tests, whatever it is: an answer, and a sentence for each thing that it lacks."""
+    rc, answer = ran("node_info", {"gather": ["release", "mounts"]})
+    assert rc == 0 and not answer["changed"] and answer["hostname"] == os.uname().nodename
+    assert all(isinstance(problem, str) and problem.endswith(".") for problem in answer["problems"])
+    rc, answer = ran("site_info", {})
+    assert rc == 1 and ("lctl" in answer["msg"] or "MGS" in answer["msg"])
+
+
+def test_nothing_wanted_is_nothing_done() -> None:
+    rc, answer = ran("node", {"services": [], "mounts": []})
+    assert (rc, answer["changed"], answer["plan"]) == (0, False, [])
+    rc, answer = ran("verify_shared", {"action": "read", "files": []})
+    assert (rc, answer["healthy"], answer["checks"]) == (0, True, [])
+    rc, answer = ran("param", {"params": []})
+    assert (rc, answer["changed"], answer["state"]["parameters"]) == (0, False, [])
