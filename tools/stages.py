@@ -171,9 +171,33 @@ ALL: tuple[Stage, ...] = (
         "whole sites on rehearsal hosts: faults, guards, reboot",
         "hosts",
         "ansible-2.21",
-        ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--durations=15", "tests/site"),
+        ("pytest", "-q", "-x", "-p", "no:cacheprovider", "--durations=15", "-m", "not long", "tests/site"),
         pytest_count,
         1500,
+    ),
+)
+
+
+def _site(name: str, about: str, lane: str, *words: str) -> Stage:
+    """Every case of some whole sites, not only the sample of the stage ``site``."""
+    pytest = ("pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
+    return Stage(name, about, lane, "ansible-2.21", (*pytest, *words), pytest_count, 3600)
+
+
+_KILLED = "tests/site/test_killed.py"
+#: ``make test-long``: what takes too long for every change. Two lanes of hosts, side by side.
+LONG: tuple[Stage, ...] = (
+    _site(
+        "site-killed", "runs interrupted at many moments, by many means, converge and lose nothing", "hosts", _KILLED
+    ),
+    _site("site-all", "all other whole sites, every case", "hosts-2", f"--ignore={_KILLED}", "tests/site"),
+    Stage(
+        "mutants",
+        "the guard with one question less: some test of it must fail",
+        "checks",
+        "ansible-2.21",
+        ("pytest", "-q", "-p", "no:cacheprovider", "tests/mutants"),
+        pytest_count,
     ),
 )
 

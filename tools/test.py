@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``make test``: every gate, in two lanes side by side, with one closing line that counts the tests.
+"""``make test``: every gate, in lanes side by side, with one closing line that counts the tests.
 
-The lane ``checks`` needs only Python; the lane ``hosts`` builds rehearsal hosts.  Each stage
+The lane ``checks`` needs only Python; the lanes ``hosts...`` build rehearsal hosts.  ``--long`` is the other set of
+stages, ``make test-long``: every case of what ``make test`` takes a sample of.  Each stage
 writes a log to ``build/test/``; a failing stage's last lines are shown at once.
 """
 
@@ -109,19 +110,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage", nargs="*", help="only these stages, one after the other")
     parser.add_argument("--list", action="store_true", help="name the stages")
+    parser.add_argument("--long", action="store_true", help="the long set instead of the usual one")
     parser.add_argument("--keep-going", action="store_true", help="run the rest of a lane after a failure")
     words = parser.parse_args()
+    known = stages.LONG if words.long else stages.ALL
     if words.list:
-        for stage in stages.ALL:
+        for stage in known:
             print(f"{stage.name:<14} {stage.lane:<7} {stage.about}")
         return 0
-    unknown = set(words.stage) - {stage.name for stage in stages.ALL}
+    known = (*stages.ALL, *stages.LONG) if words.stage else known
+    unknown = set(words.stage) - {stage.name for stage in known}
     if unknown:
         print(f"No such stage: {', '.join(sorted(unknown))}. `tools/test.py --list` names them.", file=sys.stderr)
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
-    chosen = [stage for stage in stages.ALL if not words.stage or stage.name in words.stage]
-    if any(stage.lane == "hosts" for stage in chosen):
+    chosen = [stage for stage in known if not words.stage or stage.name in words.stage]
+    hosts = any(stage.lane.startswith("hosts") for stage in chosen)
+    if hosts:
         stages.clear_orphans()
     board, started = Board(), time.monotonic()
     lanes = {stage.lane for stage in chosen} if not words.stage else {""}
@@ -131,7 +136,7 @@ def main() -> int:
         )
         for lane in sorted(lanes)
     ]
-    return finish(threads, board, started, len(chosen), any(stage.lane == "hosts" for stage in chosen))
+    return finish(threads, board, started, len(chosen), hosts)
 
 
 def finish(threads: list[threading.Thread], board: Board, started: float, stages_chosen: int, hosts: bool) -> int:

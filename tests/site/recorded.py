@@ -70,7 +70,9 @@ class Run:
 
     def remote(self, host: str) -> list[str]:
         """The tasks that started a process on a host: modules, as opposed to what the controller does by itself."""
-        return [e["task"] for e in self._of("result", host) if e["status"] in ("ok", "failed") and e["action"] not in LOCAL]
+        return [
+            e["task"] for e in self._of("result", host) if e["status"] in ("ok", "failed") and e["action"] not in LOCAL
+        ]
 
     def programs(self, host: str) -> int:
         """The programs that these processes started there."""

@@ -1,16 +1,23 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every host of the demo restarts at once: all comes back by itself, in order, and the next run changes nothing."""
+"""Hosts of the demo restart, at once and in the worst orders: all comes back by itself, in order, and a plan is empty."""
 
 from __future__ import annotations
 
-from .conftest import Demo
-from .rehearsed import Rehearsed, until
+import time
 
+import pytest
+
+from .conftest import Demo
+from .rehearsed import Case, Rehearsed, cases, each, until
+
+CASES = cases("reboot", 5)
 #: Seconds for targets and clients to be back: they try again until the servers they need are there.
 BOUND = 150.0
 CLIENTS = ("client1", "client2", "client3")
 _MOUNTS = "awk '$3 ~ /lustre/ {print $1, $2}' /proc/self/mounts | sort"
+#: Written before, read after: client2 is behind the router.
+KEPT, CONTENT = "/mnt/fs1/projects/kept", "written before the hosts restarted"
 
 
 def state(site: Rehearsed) -> dict[str, str]:
@@ -27,24 +34,55 @@ def entered(site: Rehearsed, host: str, unit: str) -> int:
     return int(when)
 
 
-def test_everything_comes_back_by_itself(demo: Demo) -> None:
+def restart(site: Rehearsed, case: Case) -> list[str]:
+    """Take the hosts down as the case says and start them group after group; the hosts that restarted."""
+    groups = [site.hosts if group == "all" else group for group in case["groups"]]
+    hosts = [host for group in groups for host in group]
+    if case["how"] == "reboot":
+        site.rehearse("reboot", *hosts)
+        return hosts
+    site.rehearse("kill" if case["how"] == "power" else "poweroff", *hosts)
+    for number, group in enumerate(groups):
+        if number:
+            time.sleep(case["pause"])
+        site.rehearse("start", *group)
+    return hosts
+
+
+@each(CASES, all_of_them=False)
+def test_everything_comes_back_by_itself(demo: Demo, case: Case) -> None:
     site = demo.site
     before = state(site)
     assert all(before.values()), before
+    site.sh("client2", f"echo '{CONTENT}' >{KEPT}")
     boots = {host: site.sh(host, "cat /proc/sys/kernel/random/boot_id") for host in site.hosts}
-    site.rehearse("reboot", *site.hosts)
+    restarted = restart(site, case)
     until(lambda: missing(before, state(site)), BOUND)
     for host, boot in boots.items():
-        assert site.sh(host, "cat /proc/sys/kernel/random/boot_id") != boot, f"{host} did not restart"
-    in_order(site)
-    site.sh("client2", "ls /mnt/fs1 >/dev/null")  # over the router
-    run = site.converge()
-    assert run.changed == dict.fromkeys(site.hosts, 0), run.told()
+        now = site.sh(host, "cat /proc/sys/kernel/random/boot_id")
+        assert (now != boot) == (host in restarted), f"{host} restarted: {now != boot}"
+    if sorted(restarted) == site.hosts:
+        in_order(site)
+    works(site)
+    plan = site.playbook("plan", "-e", "lustre_plan_fail_on_drift=true")
+    assert plan.code == 0 and not plan.failures, plan.told()
+    assert [plan.steps(host) for host in site.hosts] == [[]] * len(site.hosts), plan.told()
 
 
 def missing(before: dict[str, str], now: dict[str, str]) -> str:
     lost = {host: sorted(set(before[host].splitlines()) - set(now[host].splitlines())) for host in before}
     return "; ".join(f"{host} lacks {', '.join(lines)}" for host, lines in lost.items() if lines)
+
+
+def works(site: Rehearsed) -> None:
+    """Old content is there for everybody, new content reaches everybody."""
+    inside = {"client1": "/mnt/fs1/projects", "client2": "/mnt/fs1/projects", "client3": "/mnt/fs1"}
+    for host, folder in inside.items():
+        assert site.sh(host, f"cat {folder}/kept") == CONTENT, host
+        site.sh(host, f"echo 'from {host}' >{folder}/from-{host}")
+    for host, folder in inside.items():
+        assert site.sh(host, f"cat {folder}/from-*").splitlines() == [f"from {name}" for name in CLIENTS]
+    site.sh("client1", "rm /mnt/fs1/projects/kept /mnt/fs1/projects/from-*")
 
 
 def in_order(site: Rehearsed) -> None:
@@ -65,3 +103,10 @@ def in_order(site: Rehearsed) -> None:
     for client in CLIENTS:
         mounted = entered(site, client, "mnt-fs1.mount")
         assert entered(site, client, "lnet.service") < mounted and mdt0 < mounted, f"{client} came too early"
+
+
+def test_the_cases_name_hosts_of_the_demo(demo: Demo) -> None:
+    named = {host for case in CASES for group in case["groups"] if group != "all" for host in group}
+    assert named <= set(demo.site.hosts)
+    with pytest.raises(AssertionError, match="within 0 s: client1 lacks"):
+        until(lambda: missing({"client1": "a mount"}, {"client1": ""}), 0)

@@ -17,6 +17,7 @@ from .rehearsed import Rehearsed
 FOLDER = "/run/turnstile"
 #: Where the collection and a login shell look first.
 PLACE = "/usr/local/sbin"
+_STAND_IN = "/usr/local/lib/turnstile"
 CALLS = f"{FOLDER}/calls"
 HELD = f"{FOLDER}/held"
 
@@ -32,15 +33,16 @@ hold() {{
     while [ -e {HELD} ]; do sleep 0.02; done
 }}
 [ -d {FOLDER} ] || mkdir {FOLDER}
+real=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin command -v "${{0##*/}}") || exit 127
 echo "$line" >>{CALLS}
 hold before
-@REAL@ "$@"
+"$real" "$@"
 code=$?
 hold after
 exit $code
 """
-#: apt starts dpkg by its whole path, which it can be told.
-_APT = f'Dir::Bin::dpkg "{PLACE}/dpkg";'
+#: apt starts dpkg by its whole path, and tells it where to look for others; both can be told.
+_APT = f'Dir::Bin::dpkg "{PLACE}/dpkg"; DPkg::Path "{PLACE}:/usr/sbin:/usr/bin:/sbin:/bin";'
 
 
 class Turnstile:
@@ -51,14 +53,16 @@ class Turnstile:
 
     def install(self, programs: Iterable[str]) -> None:
         """Put stand-ins before programs; those that packages bring later are found when they are called."""
-        for program in programs:
-            self.lie(program, _PROGRAM.replace("@REAL@", f"PATH=/usr/sbin:/usr/bin:/sbin:/bin command {program}"))
-            if program == "dpkg":
-                self._sh(f"echo {shlex.quote(_APT)} >/etc/apt/apt.conf.d/99turnstile")
+        names = list(programs)
+        made = f"printf %s {shlex.quote(_PROGRAM)} >{_STAND_IN} && chmod 755 {_STAND_IN}"
+        links = [f"ln -sf {_STAND_IN} {PLACE}/{name}" for name in names]
+        apt = [f"echo {shlex.quote(_APT)} >/etc/apt/apt.conf.d/99turnstile"] if "dpkg" in names else []
+        self._sh(" && ".join([made, *links, *apt]))
 
     def lie(self, program: str, text: str) -> None:
         """Any program in another's place."""
-        self._sh(f"printf %s {shlex.quote(text)} >{PLACE}/{program} && chmod 755 {PLACE}/{program}")
+        place = f"{PLACE}/{program}"
+        self._sh(f"rm -f {place} && printf %s {shlex.quote(text)} >{place} && chmod 755 {place}")
 
     def remove(self, program: str) -> None:
         self._sh(f"rm -f {PLACE}/{program}")

@@ -209,6 +209,9 @@ def test_without_systemd_there_is_nothing_to_reload() -> None:
         raise ToolMissing(argv[0])
 
     assert lnet_system.reload_needed(run) is False
+    for load, needed in (("loaded", True), ("masked", False)):
+        told = f"LoadState={load}\nNeedDaemonReload=yes\n"
+        assert lnet_system.reload_needed(lambda *_args, told=told: Result(0, told, "")) is needed
     assert lnet_system.reload_needed(lambda *_args: Result(1, "", "System has not been booted with systemd")) is False
 
 

@@ -104,6 +104,10 @@ def test_a_masked_unit_is_somebodys_decision(fake):
     masked = shows(unit("lnet.service", load="masked", file_state="masked", active="inactive"))
     with pytest.raises(Refused, match=r"systemctl unmask lnet\.service"):
         converge(service(), fake([masked]))
+    # what an earlier resource sets up does not unmask it: the plan says what a run would say
+    coming = ServiceResource(service().wants, ["lnet.service"])
+    with pytest.raises(Refused, match=r"systemctl unmask lnet\.service"):
+        converge(coming, fake([masked]), check_mode=True)
 
 
 def test_stopping_another_unit_is_disruptive(fake):

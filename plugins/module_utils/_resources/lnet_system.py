@@ -26,7 +26,7 @@ MODPROBE_FOLDERS = (
     "/lib/modprobe.d",
 )
 IP_SHOW = ("ip", "-j", "address", "show")
-UNIT_SHOW = ("systemctl", "show", "--property=NeedDaemonReload", "lnet.service")
+UNIT_SHOW = ("systemctl", "show", "--property=NeedDaemonReload,LoadState", "lnet.service")
 
 
 def read_file(path: str) -> str | None:
@@ -138,4 +138,6 @@ def reload_needed(run: Runner) -> bool:
     if result.rc != 0:
         # Not booted with systemd (an image being built): nobody there to reload.
         return False
-    return "NeedDaemonReload=yes" in result.out.split()
+    words = result.out.split()
+    # Of a masked unit systemd says so for ever; that it is masked is for the services to tell.
+    return "NeedDaemonReload=yes" in words and "LoadState=masked" not in words

@@ -118,6 +118,7 @@ class ServiceResource:
         unit = have.units[want.name]
         if not unit.exists and not want.enabled and not want.started:
             return []
+        _refuse_masked(want, unit)
         if want.name not in self.coming:
             _refuse_unfit(want, unit, have.lnet_loaded)
         steps = []
@@ -175,13 +176,17 @@ class ServiceResource:
         return f"See `journalctl -u {step.object}`."
 
 
+def _refuse_masked(want: ServiceWant, unit: UnitState) -> None:
+    """Nothing that an earlier resource of the same run sets up changes that."""
+    if unit.masked and (want.enabled or want.started):
+        found = "the unit is masked: an administrator has switched it off for good"
+        raise Refused(f"set up {want.name}", found, f"If that is over: `systemctl unmask {want.name}`.")
+
+
 def _refuse_unfit(want: ServiceWant, unit: UnitState, lnet_loaded: bool) -> None:
     doing = f"set up {want.name}"
     if not unit.exists:
         raise Refused(doing, "systemd knows no such unit on this node", "Install the package that ships it.")
-    if unit.masked and (want.enabled or want.started):
-        found = "the unit is masked: an administrator has switched it off for good"
-        raise Refused(doing, found, f"If that is over: `systemctl unmask {want.name}`.")
     ordered = any(path.endswith("lustre-core.conf") for path in unit.drop_ins)
     if want.name == LNET and want.started and not unit.started and lnet_loaded and not ordered:
         raise Refused(

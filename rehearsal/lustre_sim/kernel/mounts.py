@@ -251,7 +251,7 @@ class Mounts(Subsystem):
             self.node.clock.sleep(0.5)
 
     def remount(self, source: str, path: str, options: Sequence[str]) -> None:
-        """``-o remount``: only the options change; what the mount table shows stays (a known difference)."""
+        """``-o remount``: only the options change; of the mount table only ro and rw do (the helper sees to that)."""
         self.refresh()
         mount = self.table.get(path)
         if mount is None:

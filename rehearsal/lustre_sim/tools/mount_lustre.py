@@ -20,6 +20,7 @@ from ._target_common import Exit, nid
 
 PROGRAM = "mount.lustre"
 TABLE = "/proc/self/mounts"
+_MS_RDONLY, _MS_REMOUNT = 1, 32
 # words that mount(8) or systemd use and no file system sees
 _NOT_PASSED = {
     "defaults",
@@ -125,6 +126,7 @@ def _mount(kernel: Any, source: str, path: str, options: list[str], remount: boo
         try:
             if remount:
                 kernel.call("mounts.remount", source=source, path=path, options=options)
+                _change_flags(path, "ro" in options)
             else:
                 kernel.call("node.load", module="lustre")
                 kernel.call("mounts.mount", source=source, path=path, options=options, fstype=fstype)
@@ -133,6 +135,16 @@ def _mount(kernel: Any, source: str, path: str, options: list[str], remount: boo
         else:
             return 0
     return number
+
+
+def _change_flags(path: str, read_only: bool) -> None:
+    """The one option of a remount that the kernel itself keeps for a simulated mount, as mount(2) changes it."""
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    flags = _MS_REMOUNT | (_MS_RDONLY if read_only else 0)
+    if library.mount(None, os.fsencode(path), None, ctypes.c_ulong(flags), None) != 0:
+        raise SimError(ctypes.get_errno(), f"mount({path})")
 
 
 def _source(text: str) -> str:
