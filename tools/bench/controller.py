@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import playbooks
+import site_runs
 import sites
 from figures import Figures
 
@@ -39,8 +39,8 @@ def measure(figures: Figures, folder: Path, programs: Path, say: Callable[[str],
         runs = []
         for number in range(times):
             say(f"{hosts} answering hosts, {number + 1} of {times}")
-            run = playbooks.site(programs / "ansible-playbook", sources, (), folder, LIMIT)
-            runs.append(playbooks.converged(run, hosts))
+            run = site_runs.site(programs / "ansible-playbook", sources, (), folder, LIMIT)
+            runs.append(site_runs.converged(run, hosts))
         wall, cpu = (median(getattr(run.cost, key) for run in runs) for key in ("wall", "cpu"))
         tasks = median(run.executed for run in runs)
         figures.add(f"controller_{hosts}_wall_seconds", wall)

@@ -16,7 +16,7 @@ from statistics import median
 
 import envs
 import measured
-import playbooks
+import site_runs
 import sites
 import stages
 from figures import Figures
@@ -43,10 +43,15 @@ class Sample:
     hosts: float
 
 
+def site_name() -> str:
+    """Ends with the process that it belongs to, as all checks for leftovers understand it."""
+    return f"test-bench-{os.getpid()}"
+
+
 @contextlib.contextmanager
 def up(folder: Path, programs: Path, say: Callable[[str], None]) -> Iterator[tuple[str, list[Path], list[str]]]:
     """The hosts, gone afterwards whatever happens; they also go when this process is killed."""
-    name = f"test-bench-{os.getpid()}"
+    name = site_name()
     text, hosts = sites.rehearsed(max(SIZES))
     source = folder / "site.lustre.yml"
     source.write_text(text, encoding="utf-8")
@@ -92,7 +97,7 @@ class Bench:
 
         self.cgroup = Layout(name).cgroup
         self.sources, self.folder, self.programs = list(sources), folder, programs
-        self.environ = playbooks.environment()
+        self.environ = site_runs.environment()
 
     def hosts_cpu(self) -> float:
         argv = [sys.executable, "-c", HOSTS_CPU, self.cgroup]
@@ -108,14 +113,14 @@ class Bench:
             raise measured.BenchError(f"ping did not reach all of {len(hosts)} hosts:\n{cost.out[-2000:]}")
         return Sample(cost.wall, cost.cpu, self.hosts_cpu() - before)
 
-    def site(self, hosts: Sequence[str]) -> tuple[Sample, playbooks.Counted]:
+    def site(self, hosts: Sequence[str]) -> tuple[Sample, site_runs.Counted]:
         before = self.hosts_cpu()
         run = self.converge("--limit", ",".join(hosts))
-        return Sample(run.cost.wall, run.cost.cpu, self.hosts_cpu() - before), playbooks.converged(run, len(hosts))
+        return Sample(run.cost.wall, run.cost.cpu, self.hosts_cpu() - before), site_runs.converged(run, len(hosts))
 
-    def converge(self, *words: str) -> playbooks.Counted:
+    def converge(self, *words: str) -> site_runs.Counted:
         program = self.programs / "ansible-playbook"
-        return playbooks.site(program, self.sources, words, self.folder, LIMIT, self.environ)
+        return site_runs.site(program, self.sources, words, self.folder, LIMIT, self.environ)
 
 
 def measure(
@@ -141,7 +146,7 @@ def measure(
 
 def _beside_ping(
     figures: Figures, bench: Bench, hosts: Sequence[str], times: int, say: Callable[[str], None]
-) -> playbooks.Counted:
+) -> site_runs.Counted:
     size = len(hosts)
     bench.ping(hosts)  # opens the connections that both then use
     pings, runs = [], []

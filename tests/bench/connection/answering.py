@@ -32,7 +32,7 @@ ANSWERS = Path(__file__).resolve().parent.parent / "answers"
 MODULE = b"ansible_collections.lustre.core.plugins.modules.node"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def recorded(name: str) -> bytes:
     return (ANSWERS / f"{name}.json").read_bytes()
 
