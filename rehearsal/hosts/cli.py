@@ -225,7 +225,7 @@ def _make_spec(arguments: argparse.Namespace) -> int:
 
 
 def _keep(arguments: argparse.Namespace) -> int:
-    return keeper.main(arguments.name, arguments.report, arguments.owner or None)
+    return keeper.main(arguments.name, arguments.report, arguments.owner or None, arguments.lock)
 
 
 def _source(parser: argparse.ArgumentParser) -> None:
@@ -294,6 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("name")
     keep.add_argument("report", type=int)
     keep.add_argument("owner", type=int)
+    keep.add_argument("lock", type=int)
     keep.set_defaults(action=_keep)
     return parser
 

@@ -48,16 +48,20 @@ def _identity(layout: Layout, seconds: float = 2.0) -> kernel.ProcessId | None:
     return None
 
 
-def start(layout: Layout, owner: int | None, say: Say) -> None:
-    """Start the keeper and wait until all hosts have been started; it outlives the caller."""
+def start(layout: Layout, owner: int | None, lock: int, say: Say) -> None:
+    """Start the keeper and wait until all hosts have been started; it outlives the caller.
+
+    ``lock``: the descriptor of the site's lock.  The keeper has it until it can be seen alive: whoever comes after a
+    caller that was killed meanwhile waits for that, and does not clear the site under a keeper it cannot see.
+    """
     receive, send = os.pipe()
-    argv = [sys.executable, "-P", "-m", "rehearsal.hosts", "_keep", layout.site, str(send), str(owner or 0)]
+    argv = [sys.executable, "-P", "-m", "rehearsal.hosts", "_keep", layout.site, str(send), str(owner or 0), str(lock)]
     environment = {key: value for key, value in os.environ.items() if key.startswith("LUSTRE_CORE_")}
     environment |= {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(_CODE)}
     with open(layout.keeper_log, "ab") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment,
-            start_new_session=True, pass_fds=[send],
+            start_new_session=True, pass_fds=[send, lock],
         )  # fmt: skip
     os.close(send)
     with open(receive, encoding="utf-8") as events:

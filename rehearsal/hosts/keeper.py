@@ -300,8 +300,11 @@ class Stop:
         self.reason = signal.Signals(number).name
 
 
-def main(site_name: str, report: int, owner: int | None) -> int:
-    """Start the keeper in a process namespace of its own and wait for it; ``report`` takes its progress, as JSON lines."""
+def main(site_name: str, report: int, owner: int | None, site_lock: int) -> int:
+    """Start the keeper in a process namespace of its own and wait for it; ``report`` takes its progress, as JSON lines.
+
+    ``site_lock`` keeps others from the site until it shows that it has a keeper.
+    """
     layout = Layout(site_name)
     with open(layout.keeper_lock, "w", encoding="ascii") as lock:  # held until both of us end: so others see us alive
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -310,11 +313,13 @@ def main(site_name: str, report: int, owner: int | None) -> int:
         kernel.unshare(kernel.CLONE_NEWPID)
         child = os.fork()
         if child == 0:
+            os.close(site_lock)
             os._exit(_first_process(layout, report, stop, guard))
         os.close(report)
         identity = kernel.ProcessId.of(child)
         if identity is not None:
             write_atomically(layout.keeper_file, json.dumps(asdict(identity)))
+        os.close(site_lock)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

@@ -24,8 +24,8 @@ _KEEP_UNUSED_BASES = 30 * _DAY
 
 
 @contextlib.contextmanager
-def locked(name: str, wait: bool = True) -> Iterator[None]:
-    """One at a time, between processes; freed by the kernel when the holder ends.
+def locked(name: str, wait: bool = True) -> Iterator[int]:
+    """One at a time, between processes; freed by the kernel when the holder ends, and every process that was given the descriptor.
 
     Without ``wait`` a lock that is held raises ``BlockingIOError``.
     """
@@ -37,7 +37,7 @@ def locked(name: str, wait: bool = True) -> Iterator[None]:
             # the one before us may have removed the file that we waited for
             if _same(path, lock.fileno()):
                 try:
-                    yield
+                    yield lock.fileno()
                 finally:
                     path.unlink(missing_ok=True)
                 return
@@ -53,7 +53,7 @@ def _same(path: Path, handle: int) -> bool:
 def up(layout: Layout, spec: Spec, *, owner: int | None, wait: float, say: Say) -> Site:
     """Make a site and wait until all of it answers; on any failure, Ctrl-C included, it is removed again."""
     root = base.ensure(spec.base_packages, say)
-    with locked(layout.site):
+    with locked(layout.site) as lock:
         if control.alive(layout):
             raise RehearsalError(
                 f"The site {layout.site} is already up. Use it, take it down with "
@@ -65,7 +65,7 @@ def up(layout: Layout, spec: Spec, *, owner: int | None, wait: float, say: Say) 
             access.make_keys(site)
             access.write_files(site)
             say(f"site {layout.site} planned: management {site.subnet}, keys made")
-            control.start(layout, owner, say)
+            control.start(layout, owner, lock, say)
             answers = access.wait_for(site, [host.name for host in spec.hosts], wait)
             say(_summary(answers))
             return site
