@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from typing import Any, Iterator, NamedTuple, Protocol, Sequence
 
@@ -93,10 +94,22 @@ class CommandRunner:
                     pass_fds=self._kept,
                     before_communicate_callback=started.append,
                 )
+        except BrokenPipeError:
+            return _ended_early(started[0], timeout)
         except _TimeIsUp:
             left = [program for process in started for program in _end(process)]
             raise ToolTimeout(f"run {argv[0]}", argv, timeout, bool(left), left=left) from None
         return Result(rc, out, err)
+
+
+def _ended_early(process: Any, timeout: float) -> Result:
+    """The result of a program that ended without having read its input: what it said and its exit code tell why."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        left = _end(process)
+        raise ToolTimeout("run a program that reads no input", process.args, timeout, bool(left), left=left) from None
+    return Result(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
 @contextlib.contextmanager

@@ -18,10 +18,9 @@ HOSTS = ["client1", "mds1", "oss1"]
 #: device → its server
 DEVICES = {"scsi-mgt": "mds1", "scsi-mdt0": "mds1", "scsi-ost0": "oss1", "scsi-ost1": "oss1"}
 #: What changes something on a host, and what comes right before: the doors at which a run can be stopped.
-PROGRAMS = (
-    "apt-get", "dpkg", "dpkg-query", "dpkg-deb", "modprobe", "lnetctl", "lctl", "systemctl", "nft",
-    "tunefs.lustre", "mkfs.lustre", "mount", "blkid",
-)  # fmt: skip
+PROGRAMS = ("apt-get", "dpkg", "dpkg-query", "dpkg-deb", "modprobe", "systemctl", "nft", "mount", "blkid")
+#: The same of Lustre's packages: they get a stand-in when they are there, since what is found counts as installed.
+OF_LUSTRE = ("lnetctl", "lctl", "tunefs.lustre", "mkfs.lustre")
 KEPT, CONTENT = "/mnt/small/projects/kept", "written before the run was interrupted"
 #: What goes on in a host when Ansible's end of the connection is gone ([x]: so that the search does not find itself).
 REMOTE = "^/usr/bin/python3$|[m]kfs[.]lustre|[m]ount -t lustre|[d]pkg --"
@@ -56,9 +55,16 @@ class Victim:
         self.doors = {host: Turnstile(site, host) for host in HOSTS}
         for door in self.doors.values():
             door.install(PROGRAMS)
-        self.installed = False
+        self._installed = False
         #: A case that failed leaves hosts that nobody knows; the next one gets new ones.
         self.sound = True
+
+    def has_packages(self) -> None:
+        """From now on the programs of Lustre's packages have their doors, too."""
+        if not self._installed:
+            self._installed = True
+            for door in self.doors.values():
+                door.install(OF_LUSTRE)
 
     def begin_with(self, state: str) -> None:
         """``packages``: blank hosts that have Lustre's packages; ``broken``: a file system with data that needs repair."""
@@ -79,15 +85,15 @@ class Victim:
         for name in os.listdir(self.site.layout.shared):
             path = self.site.layout.shared / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if not self.installed:
+        if not self._installed:
             self.site.converge("--tags", "lustre_packages")
-        self.installed = True
+        self.has_packages()
         assert self.formatted() == {}
 
     def converged(self) -> None:
         """A run to the end, and the file that must outlive everything."""
         self.site.converge()
-        self.installed = True
+        self.has_packages()
         self.keep()
 
     # what is there

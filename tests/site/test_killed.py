@@ -59,7 +59,7 @@ def test_the_next_run_finishes_it(victims: Callable[[str], Victim], case: Case) 
         victim.site.sh(case["host"], case["remedy"])
         ended = victim.site.playbook("site")
     good(ended)
-    victim.installed = True
+    victim.has_packages()
     now = victim.formatted()
     assert sorted(now) == sorted(DEVICES)
     assert {device: now[device] for device in before} == before, "a target was formatted twice"

@@ -49,6 +49,13 @@ def test_output_exit_code_and_input_come_back_whole(in_module):
     assert count == 1
 
 
+def test_a_program_that_ends_without_reading_its_input_is_a_result(in_module):
+    """lctl with a missing library, say: what it said and its exit code count, not the broken pipe."""
+    program = ["sh", "-c", "exec <&-; echo why >&2; echo half; sleep 0.2; exit 127"]
+    answer, _ = in_module(f"""answer = run({program!r}, "get_param\\n" * 100000)""")
+    assert answer == [127, "half\n", "why\n"]
+
+
 def test_words_are_taken_as_they_are(in_module):
     answer, _ = in_module("""answer = run(["printf", "%s|", "$A_VARIABLE", "~", "*", "a b"])[1]""")
     assert answer == "$A_VARIABLE|~|*|a b|"
