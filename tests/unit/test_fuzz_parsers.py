@@ -43,7 +43,7 @@ def test_a_text_that_ends_early(name: str) -> None:
     case = ALL[name]
     for text in case.texts:
         parts = list(cut(text))
-        for part in parts if LONG else parts[:: len(parts) * len(case.texts) // 80 + 1]:
+        for part in parts[:: len(parts) * len(case.texts) // (400 if LONG else 80) + 1]:
             case.feed(part)
 
 
@@ -74,7 +74,8 @@ def test_any_text_at_all(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_very_long_text_ends_soon(name: str) -> None:
     case = ALL[name]
-    for text in huge(max(case.texts, key=len)) if LONG else list(huge(max(case.texts, key=len)))[::3]:
+    texts = list(huge(max(case.texts, key=len)))
+    for text in texts[:: 4 if LONG else 3]:
         bounded(lambda text=text: case.feed(text), BOUND, f"{name} of {text[:80]!r}...")
 
 
