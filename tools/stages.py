@@ -70,7 +70,7 @@ def listed_count(text: str) -> int:
 
 @dataclass(frozen=True)
 class Stage:
-    """One gate.  ``limit`` in seconds is a bound against hanging, not a budget."""
+    """One gate.  ``limit`` in seconds is a bound against hanging, not a budget; ``settings`` are environment variables."""
 
     name: str
     about: str
@@ -79,6 +79,7 @@ class Stage:
     words: tuple[str, ...]
     count: Callable[[str], int] = one
     limit: int = 900
+    settings: tuple[tuple[str, str], ...] = ()
 
     def command(self, scratch: str) -> list[str]:
         """The words to run; pytest gets a scratch folder of its own, which several runs side by side cannot share."""
@@ -198,6 +199,16 @@ LONG: tuple[Stage, ...] = (
         "ansible-2.21",
         ("pytest", "-q", "-p", "no:cacheprovider", "tests/mutants"),
         pytest_count,
+    ),
+    Stage(
+        "properties",
+        "generated states and spoilt texts, ten times as many as in the unit tests",
+        "checks",
+        "ansible-2.21",
+        ("pytest", "-q", "-p", "no:cacheprovider", "tests/unit", "-k", "property or fuzz or converges"),
+        pytest_count,
+        2400,
+        (("LUSTRE_CORE_LONG", "1"),),
     ),
 )
 

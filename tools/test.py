@@ -65,7 +65,7 @@ def run_stage(stage: stages.Stage, board: Board) -> None:
         process = subprocess.Popen(
             stage.command(scratch),
             cwd=stages.ROOT,
-            env=stages.environment(),
+            env={**stages.environment(), **dict(stage.settings)},
             stdout=stream,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
