@@ -19,6 +19,9 @@ from .rehearsed import HERE, Case, Rehearsed, cases, each
 CASES = cases("guard", 21)
 DEVICES = [device(case) for case in CASES]
 SHARED = "/var/lib/lustre-sim/site"
+BLANK = "/dev/disk/by-id/scsi-blank-mgt"
+BLANK_TOO = "/dev/disk/by-id/scsi-blank-mdt0"
+MGT = {"label": "MGS", "kind": "mgt", "device": BLANK, "mgs_nids": [], "format": True}
 
 
 def fill(site: Rehearsed) -> None:
@@ -53,13 +56,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     with Rehearsed("guard", inventory(folder / "inventory", DEVICES)) as site:
         site.converge("--tags", "lustre_packages")
         fill(site)
-        before = hashes(site, DEVICES)
-        assert len(set(before.values())) == len(CASES), "each disk has something else on it"
+        before = hashes(site, [*DEVICES, BLANK_TOO])
+        assert len(set(before.values())) == len(CASES) + 1, "each disk has something else on it"
         targets = folder / "targets.json"
-        targets.write_text(json.dumps({"batches": [[target(number, path)] for number, path in enumerate(DEVICES)]}))
+        batches = [*([target(number, path)] for number, path in enumerate(DEVICES)), [MGT]]
+        targets.write_text(json.dumps({"batches": batches}))
         alone = site.playbook(str(HERE / "playbooks" / "format.yml"), "-e", f"@{targets}")
         after_alone = hashes(site, DEVICES)
-        yield Guarded(before, alone, after_alone, site.playbook("site"), hashes(site, DEVICES))
+        yield Guarded(before, alone, after_alone, site.playbook("site"), hashes(site, [*DEVICES, BLANK_TOO]))
 
 
 @each(CASES)
@@ -81,7 +85,11 @@ def test_a_run_of_the_site_refuses_it_with_the_others(guarded: Guarded, case: Ca
     assert guarded.after_whole[device(case)] == guarded.before[device(case)], "the disk was written to"
 
 
-def test_the_blank_disks_beside_them_were_formatted(guarded: Guarded) -> None:
+def test_a_blank_disk_beside_them_was_formatted(guarded: Guarded) -> None:
     """What refuses everything would pass all of the above."""
-    actions = [(step["action"], step["object"]) for step in guarded.whole.steps(HOST)]
-    assert ("format", "MGS on /dev/disk/by-id/scsi-blank-mgt") in actions, actions
+    (item,) = [event for event in guarded.alone.items if event["result"]["item"][0]["device"] == BLANK]
+    assert [(step["action"], step["object"]) for step in item["result"]["plan"]] == [("format", f"MGS on {BLANK}")]
+
+
+def test_where_one_disk_is_refused_the_site_formats_none(guarded: Guarded) -> None:
+    assert guarded.after_whole[BLANK_TOO] == guarded.before[BLANK_TOO], "a run that was refused formatted a blank disk"
