@@ -51,6 +51,10 @@ options:
       - For a missing key the host's variable C(lustre_consent_KEY) is used.
     type: dict
     default: {}
+  firewall_zone:
+    description: The zone of firewalld that LNet's port is opened in, empty for its default zone.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -74,6 +78,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.plugin_utils._filters import told
 from ansible_collections.lustre.core.plugins.plugin_utils._site import slice as site_slice
+from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
 
 
 @told
@@ -85,9 +90,13 @@ def node_state(
     lnet: Any = None,
     full: bool = False,
     consent: Mapping[str, Any] | None = None,
+    firewall_zone: str = "",
 ) -> dict[str, Any]:
     """One host's wanted state; see DOCUMENTATION."""
-    return site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent)
+    state = site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent)
+    if firewall_zone:
+        state["firewall"]["zone"] = plain(firewall_zone)
+    return state
 
 
 class FilterModule:

@@ -10,6 +10,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils import _todo
 from ansible_collections.lustre.core.plugins.plugin_utils._filters import told
 
 look_phases = told(_todo.look_phases)
+site_hosts = told(_todo.site_hosts)
 site_todo = told(_todo.site_todo)
 
 
@@ -17,4 +18,4 @@ class FilterModule:
     """Filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"look_phases": look_phases, "site_todo": site_todo}
+        return {"look_phases": look_phases, "site_hosts": site_hosts, "site_todo": site_todo}

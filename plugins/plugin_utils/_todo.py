@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.lustre.core.plugins.plugin_utils._plan_report import plan_table
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
@@ -38,11 +40,23 @@ SERVERS = ("lustre_mgs", "lustre_mds", "lustre_oss")
 NOBODY = ["all:!all"]
 
 
-def look_phases(run_tags: Iterable[str], skip_tags: Iterable[str] = (), firewall: bool = True) -> list[str]:
+def site_hosts(groups: Iterable[str]) -> str:
+    """The pattern of the hosts that a playbook begins with: those of the site, or the controller, where it is said that there is none."""
+    return "lustre_all" if "lustre_all" in groups else "localhost"
+
+
+def look_phases(
+    run_tags: Iterable[str], skip_tags: Iterable[str] = (), firewall: Any = True, packages: bool = True
+) -> list[str]:
     """The phases that a run with these tags acts on; tags of the user's own mean all of them."""
+    out = {
+        phase
+        for phase, wanted in (("firewall", boolean(plain(firewall), strict=False)), ("packages", packages))
+        if not wanted
+    }
     chosen = [tag for tag in PLAYS if tag in set(plain(list(run_tags)))] or list(PLAYS)
     left = [tag for tag in chosen if tag not in set(plain(list(skip_tags)))]
-    return [phase for tag in left for phase in PLAYS[tag] if firewall or phase != "firewall"]
+    return [phase for tag in left for phase in PLAYS[tag] if phase not in out]
 
 
 def site_todo(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import yaml
 
 from ansible_collections.lustre.core.plugins.module_utils._node import PHASES
 from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import OPTIONS
-from ansible_collections.lustre.core.plugins.plugin_utils._todo import NOBODY, PLAYS, look_phases, site_todo
+from ansible_collections.lustre.core.plugins.plugin_utils._package_sets import packages_asked
+from ansible_collections.lustre.core.plugins.plugin_utils._todo import NOBODY, PLAYS, look_phases, site_hosts, site_todo
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
@@ -158,6 +160,12 @@ def test_tags_choose_what_is_looked_at():
     )
 
 
+def test_whether_there_is_a_site_and_the_firewall_is_looked_after_is_read_as_ansible_reads_it():
+    assert set(look_phases(["all"], [], "false")) == {"packages", *PHASES} - {"firewall"}
+    assert set(look_phases(["all"], [], "yes", packages=False)) == set(PHASES)
+    assert (site_hosts({"all": [], "lustre_all": []}), site_hosts({"all": []})) == ("lustre_all", "localhost")
+
+
 def test_every_phase_of_a_node_belongs_to_exactly_one_play():
     assert sorted(phase for phases in PLAYS.values() for phase in phases) == sorted(["packages", *PHASES])
 
@@ -165,8 +173,11 @@ def test_every_phase_of_a_node_belongs_to_exactly_one_play():
 def test_the_look_asks_all_that_the_role_asks_about_packages():
     role = ROOT / "roles" / "lustre_packages"
     asked = yaml.safe_load((role / "vars" / "main" / "select.yml").read_text())["__lustre_packages_asked"]
+    named = set(re.findall(r"(\w+)=", asked))
+    assert named >= {"version", "repositories", "directory"}
+    made = packages_asked({}, "client", version="", repositories=[], directory="")
     [task] = yaml.safe_load((role / "tasks" / "inspect.yml").read_text())
-    assert set(asked) == set(task["lustre.core.packages_info"]) == set(OPTIONS) - {"candidates", "repository_file"}
+    assert set(made) == set(task["lustre.core.packages_info"]) == set(OPTIONS) - {"candidates", "repository_file"}
     for name, value in task["lustre.core.packages_info"].items():
         assert value == f"{{{{ __lustre_packages_asked.{name} }}}}"
 
