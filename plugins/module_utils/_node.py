@@ -10,6 +10,9 @@ In check mode the ground that earlier parts (or earlier tasks of the play) would
 may be missing.  Parts then plan on its coming (``tentative``), and one that cannot even
 look (no program yet, no LNet) is returned as not plannable yet, which counts as a change:
 never as nothing to do.
+
+What not every node has (pools, targets, directories, parameters) is imported where it is made:
+Ansible sends source text, which each node compiles anew, and for a client a third of it is not needed.
 """
 
 from __future__ import annotations
@@ -21,14 +24,10 @@ from ansible_collections.lustre.core.plugins.module_utils._engine import Resourc
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, ToolError, ToolMissing
 from ansible_collections.lustre.core.plugins.module_utils._module import step_line, text_of
 from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan, Step
-from ansible_collections.lustre.core.plugins.module_utils._resources.directory import DirectoryResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
-from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.service import ServiceResource
-from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
-from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
@@ -157,12 +156,12 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     gate = make.make(lambda: FirewallResource.from_mapping(firewall, "firewall")) if firewall is not None else None
     network = make.make(lambda: LnetResource.from_options(lnet, "lnet")) if lnet else None
     units = make.make(lambda: ServiceResource.from_options(services, "services"))
-    zpool = make.make(lambda: ZpoolResource.from_options(pools, "zpools"))
-    target = make.make(lambda: TargetResource.from_options(targets, "targets"))
+    zpool = make.make(lambda: _zpools(pools)) if pools else None
+    target = make.make(lambda: _targets(targets)) if targets else None
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
-    directory = make.make(lambda: DirectoryResource.from_options(folders))
+    directories = make.make(lambda: _directories(folders)) if folders else []
     # All of them are checked together, so that an error names the entry by its place in the list the user wrote.
-    make.make(lambda: ParamResource.from_options(params, purge))
+    make.make(lambda: _params("params", params, purge))
     if make.errors:
         raise make.errors[0] if len(make.errors) == 1 else LustreError("\n".join(str(error) for error in make.errors))
 
@@ -174,17 +173,19 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     if services:
         coming = [LNET_UNIT] if network is not None else []
         parts.append(Part("services", units, ServiceResource(units.wants, coming, units.exists)))
-    parts.append(Part("zpools", zpool))
-    parts.append(_params("params_mount", [param for param in params if param.get("scope") == "mount"], ()))
+    if zpool is not None:
+        parts.append(Part("zpools", zpool))
+    parts += _params("params_mount", [param for param in params if param.get("scope") == "mount"], ())
     for phase in TARGET_PHASES:
-        chosen = [want for want in target.wants if _target_phase(want.kind, want.index) == phase]
-        in_plan = TargetResource(chosen, target.files, coming_pools=sorted(zpool.coming))
-        parts.append(Part(phase, TargetResource(chosen, target.files), in_plan))
+        if target is not None:
+            chosen = [want for want in target.wants if _target_phase(want.kind, want.index) == phase]
+            in_plan = type(target)(chosen, target.files, coming_pools=sorted(zpool.coming) if zpool is not None else ())
+            parts.append(Part(phase, type(target)(chosen, target.files), in_plan))
         parts.append(Part(phase, _up(mount, phase)))
     parts.append(Part("client", _up(mount, "client")))
-    parts.append(Part("directories", directory, DirectoryResource.from_options(folders, provisional=True)))
+    parts += directories
     parts.append(Part("client_subdir", _up(mount, "client_subdir")))
-    parts.append(_params("params", [param for param in params if param.get("scope") != "mount"], purge))
+    parts += _params("params", [param for param in params if param.get("scope") != "mount"], purge)
     return [part for part in parts if part.phase in phases and _wants(part.resource)]
 
 
@@ -225,10 +226,32 @@ def _up(mount: MountResource, phase: str) -> MountResource:
     return MountResource(chosen, [*rest, *mount.also], mount.local)
 
 
-def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> Part:
-    return Part(
-        phase, ParamResource.from_options(params, purge), ParamResource.from_options(params, purge, provisional=True)
-    )
+def _zpools(pools: Sequence[Mapping[str, Any]]) -> Any:
+    from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
+
+    return ZpoolResource.from_options(pools, "zpools")
+
+
+def _targets(targets: Sequence[Mapping[str, Any]]) -> Any:
+    from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
+
+    return TargetResource.from_options(targets, "targets")
+
+
+def _directories(folders: Sequence[Mapping[str, Any]]) -> list[Part]:
+    from ansible_collections.lustre.core.plugins.module_utils._resources.directory import DirectoryResource
+
+    made = DirectoryResource.from_options(folders)
+    return [Part("directories", made, DirectoryResource.from_options(folders, provisional=True))]
+
+
+def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> list[Part]:
+    if not params and not purge:
+        return []
+    from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
+
+    made = ParamResource.from_options(params, purge)
+    return [Part(phase, made, ParamResource.from_options(params, purge, provisional=True))]
 
 
 def _wants(resource: Any) -> bool:
