@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-site demo-status demo-plan demo-verify demo-shell demo-down prepare test test-long unit lint docs build clean
+.PHONY: help demo demo-site demo-status demo-plan demo-verify demo-shell demo-down prepare test test-long bench unit lint docs build clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: prepare ## every gate that CI runs
 
 test-long: prepare ## every case of what `make test` takes a sample of, in up to an hour
 	@$(PYTHON) tools/test.py --long --keep-going
+
+bench: prepare ## speed as figures, with budgets: build/bench.json and a table, in about a quarter of an hour
+	@$(PYTHON) tools/bench.py $(ARGS)
 
 unit: ## the unit tests on the newest ansible-core
 	@$(PYTHON) tools/test.py unit-2.21

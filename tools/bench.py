@@ -27,6 +27,7 @@ import inventory
 import measured
 import programs
 import rehearsed
+import reports
 import stages
 from figures import Figures
 
@@ -34,6 +35,7 @@ RESULT = stages.ROOT / "build" / "bench.json"
 PARTS = {
     "programs": "programs started per module call, as the unit tests hold them",
     "inventory": "the inventory plugin with 20,500 hosts beside static YAML",
+    "reports": "the tables of plan, status and verify",
     "controller": "the controller alone, 200 and 1,000 hosts that answer at once",
     "hosts": "converged runs on 2, 8 and 20 rehearsal hosts beside ping",
 }
@@ -49,6 +51,8 @@ def measure(part: str, figures: Figures, folder: Path, environment: Path) -> Non
     binaries = environment / "bin"
     if part == "inventory":
         inventory.measure(figures, folder, binaries / "python", stages.environment(), say)
+    elif part == "reports":
+        reports.measure(figures, binaries / "python", stages.environment(), say)
     elif part == "controller":
         controller.measure(figures, folder, binaries, say)
     elif part == "hosts":

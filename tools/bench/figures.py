@@ -46,6 +46,8 @@ ABOUT = (
     About("controller_*_cpu_seconds", "processor time of the controller, stub connection"),
     About("controller_*_wall_seconds", "wall time, stub connection"),
     About("controller_*_tasks_per_host", "tasks executed per host, stub connection"),
+    About("report_1000_*_seconds", "processor time of a table over 1,000 hosts (todo: the choice of who takes part)"),
+    About("report_growth", "the table that grows fastest: time per host at 8,000 hosts over that at 1,000", 2.5),
     About("processes_per_module_node_*", "programs started by the one module call of a converged run, worst host"),
     About("processes_per_module_*", "programs started by a module call (tests/unit/cases/budgets.yml)"),
 )
