@@ -11,8 +11,7 @@ PAIRS_PER_FILE_SYSTEM = 24
 
 
 def large(clients: int, servers: int) -> str:
-    """Ranges of hosts; a fail-over pair for the MDT and up to 24 pairs of OSS for each file system; one client in ten
-    mounts a second one."""
+    """Ranges of hosts; for each 50 servers a file system with a fail-over pair for its MDT and pairs of OSS; every client mounts all."""
     systems = max(1, servers // (2 + 2 * PAIRS_PER_FILE_SYSTEM))
     mds = 2 * systems
     oss = servers - mds
@@ -38,9 +37,9 @@ def large(clients: int, servers: int) -> str:
             f"      - {{index: 0, servers: {pair}, device: {device}-mdt0}}",
             "    osts:",
         ]
-        pairs = oss // 2 // systems
-        for place in range(pairs):
-            one = 2 * (pairs * number + place) + 1
+        begin, end = (oss // 2 * step // systems for step in (number, number + 1))
+        for place in range(end - begin):
+            one = 2 * (begin + place) + 1
             lines.append(
                 f"      - {{index: {OSTS_PER_PAIR * place}-{OSTS_PER_PAIR * place + OSTS_PER_PAIR - 1}, "
                 f'servers: [oss{one:03}, oss{one + 1:03}], device: "{device}-ost{{index}}"}}'
