@@ -11,6 +11,7 @@ import errno
 import getopt
 import os
 import sys
+import time
 from typing import Any, TextIO
 
 from .. import VERSION
@@ -21,6 +22,8 @@ from ._target_common import Exit, nid
 PROGRAM = "mount.lustre"
 TABLE = "/proc/self/mounts"
 _MS_RDONLY, _MS_REMOUNT = 1, 32
+_MAX_RETRIES = 99  # of the real one, too
+_PAUSE = 4.0  # seconds between two tries; the real one: 32, and more from the 13th on
 # words that mount(8) or systemd use and no file system sees
 _NOT_PASSED = {
     "defaults",
@@ -108,7 +111,7 @@ def run(argv: list[str], out: TextIO, err: TextIO, kernel: Any, faults: Faults) 
     _skpath(options)
     if "-f" in words or "--fake" in words:
         return 0
-    number = _mount(kernel, source, path, passed, remount, min(retries, 10))
+    number = _mount(kernel, source, path, passed, remount, min(retries, _MAX_RETRIES))
     faults.half_way(PROGRAM)
     if number:
         _complain(err, given, path, number)
@@ -119,10 +122,12 @@ def run(argv: list[str], out: TextIO, err: TextIO, kernel: Any, faults: Faults) 
 
 
 def _mount(kernel: Any, source: str, path: str, options: list[str], remount: bool, retries: int) -> int:
-    """errno of the mount, 0 = done."""
+    """errno of the mount, 0 = done; between two tries it waits, as the real one does."""
     fstype = "lustre_tgt" if os.path.basename(sys.argv[0]).endswith("_tgt") else "lustre"
     number = 0
-    for _ in range(retries + 1):
+    for number_of_try in range(retries + 1):
+        if number_of_try:
+            time.sleep(_PAUSE)
         try:
             if remount:
                 kernel.call("mounts.remount", source=source, path=path, options=options)
