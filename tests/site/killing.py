@@ -131,6 +131,18 @@ class Victim:
         values = self.site.sh("mds1", "lctl get_param -n osc.small-*.max_dirty_mb", code=None).split()
         return "" if values == ["64", "64"] else f"max_dirty_mb is {values}"
 
+    def obey(self, host: str, command: str) -> None:
+        """Do what a message says; NAME stands for each package that ``dpkg --audit`` names (which ends with 1 then)."""
+        if command == "dpkg --audit":
+            return
+        names = self.site.sh(
+            host, "dpkg --audit | sed -n 's/^ \\([a-z0-9][^ ]*\\) .*/\\1/p' | sort -u", code=None
+        ).split()
+        if "NAME" not in command:
+            self.site.sh(host, command)
+        elif names:
+            self.site.sh(host, command.replace("NAME", " ".join(names)).replace("apt-get", "apt-get -y"))
+
     # ways to die
 
     def die(self, fate: str, host: str, run: Background) -> None:
