@@ -22,7 +22,6 @@ from ._target_common import Exit, nid
 PROGRAM = "mount.lustre"
 TABLE = "/proc/self/mounts"
 _MS_RDONLY, _MS_REMOUNT = 1, 32
-_RETRY_PAUSE = 5.0  # seconds between two tries of retry=N; the real helper waits 32 and more
 _MAX_RETRIES = 99  # of the real one, too
 _PAUSE = 4.0  # seconds between two tries; the real one: 32, and more from the 13th on
 # words that mount(8) or systemd use and no file system sees
