@@ -22,6 +22,7 @@ from typing import Iterator
 from rehearsal.hosts import kernel
 from rehearsal.hosts.errors import RehearsalError, run
 from rehearsal.hosts.layout import cache_root, remove_tree
+from rehearsal.packages import flat
 
 SUITE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -31,6 +32,9 @@ PACKAGES = (
     "mount", "netbase", "nftables", "openssh-server", "procps", "psmisc", "python3", "python3-apt", "sudo", "systemd",
     "systemd-sysv", "util-linux", "util-linux-extra",
 )  # fmt: skip
+# What roles may install beyond that: kept as packages inside the base, since hosts reach no mirror.
+OFFERED = ("fscrypt", "keyutils", "krb5-admin-server", "krb5-kdc", "krb5-kpropd", "krb5-user", "libpam-krb5")
+OFFER = "srv/debian-packages"
 # Nobody reads manuals in a rehearsal, and unsynced writes halve the time of every later package installation.
 DPKG_OPTIONS = (
     "force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/info/*", "path-exclude=/usr/share/locale/*",
@@ -51,7 +55,8 @@ FILES = {
     "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
     "etc/systemd/system/chrony.service.d/rehearsal.conf": "[Unit]\nConditionCapability=\n",
     "etc/systemd/journald.conf.d/rehearsal.conf": "[Journal]\nStorage=persistent\nSystemMaxUse=32M\nSyncIntervalSec=1s\n",
-    "etc/apt/sources.list": "# No network here: packages come from local directories.\n",
+    # No network here: packages come from local directories.
+    "etc/apt/sources.list": f"deb [trusted=yes] file:/{OFFER} ./\n",
     "etc/machine-id": "",
     "etc/default/locale": "LANG=C.UTF-8\n",  # else PAM complains at every login
 }
@@ -81,7 +86,7 @@ class Recipe:
         return cls(tuple(sorted({*PACKAGES, *extra})))
 
     def text(self) -> str:
-        parts = [SUITE, self.packages, DPKG_OPTIONS, APT_OPTIONS, MASKED, FILES, REMOVED, _init_text()]
+        parts = [SUITE, self.packages, OFFER, OFFERED, DPKG_OPTIONS, APT_OPTIONS, MASKED, FILES, REMOVED, _init_text()]
         return json.dumps(parts, indent=1, sort_keys=True) + "\n"
 
     @property
@@ -105,8 +110,18 @@ def build_argv(recipe: Recipe, target: Path, sources: Path, proxies: list[str]) 
         f"--include={','.join(recipe.packages)}",
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
         *(f"--aptopt={option}" for option in (*APT_OPTIONS, *proxies)),
+        f"--customize-hook={_offer_hook()}",
         SUITE, str(target), str(sources),
     ]  # fmt: skip
+
+
+def _offer_hook() -> str:
+    """The shell line that mmdebstrap runs before it cleans up: fetch what is offered and all that it needs."""
+    apt = f'apt-get --yes --quiet=2 -o Dir::Cache::archives="$1/{OFFER}/" -o APT::Sandbox::User=root'
+    return (
+        f'mkdir --parents "$1/{OFFER}/partial" && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" '
+        f"{apt} --no-install-recommends --download-only install {' '.join(OFFERED)}"
+    )
 
 
 def mirrors(apt_sources: str) -> tuple[str, str]:
@@ -236,6 +251,22 @@ def customise(root: Path) -> None:
         (units / name).unlink(missing_ok=True)
         (units / name).symlink_to("/dev/null")
     (root / "var/log/journal").mkdir(parents=True, exist_ok=True)
+    _open_offer(root)
+
+
+def _open_offer(root: Path) -> None:
+    """Make a repository of what is offered, and have apt know it as on a host that asked its mirror before."""
+    offer = root / OFFER
+    for left in ("lock", "partial"):
+        path = offer / left
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+    for deb in offer.glob("*%3a*.deb"):  # apt's cache has epochs in its names, a repository's paths have none
+        deb.rename(offer / re.sub(r"_\d+%3a", "_", deb.name))
+    flat.index(offer, "Debian for rehearsals")
+    run(["chroot", str(root), "apt-get", "--quiet=2", "update"], "read the packages that are offered to the hosts")
 
 
 def old_bases(in_use: set[Path], before: float) -> list[Path]:

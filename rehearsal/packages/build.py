@@ -10,7 +10,6 @@ the machine's configured sources and repacked with a ``mke2fs`` that accepts Lus
 from __future__ import annotations
 
 import fcntl
-import gzip
 import hashlib
 import os
 import shutil
@@ -19,6 +18,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from rehearsal.packages import flat
+from rehearsal.packages.flat import BuildError
 
 HERE = Path(__file__).resolve().parent
 SIM = HERE.parent / "lustre_sim"
@@ -43,10 +45,6 @@ SERVER_TOOLS = {
     "l_getidentity": "usr/sbin/l_getidentity",
 }
 DIVERTED = {"modprobe": ["sbin/modprobe"], "modinfo": ["sbin/modinfo"], "lsmod": ["sbin/lsmod", "bin/lsmod"]}
-
-
-class BuildError(Exception):
-    """Something outside of us is missing; the text says what."""
 
 
 def repository(cache: Path) -> Path:
@@ -93,7 +91,7 @@ def build_all(work: Path, out: Path, kernel: str) -> None:
         _modules(work / f"{kind}-modules", out, kind, other, kernel)
     _kernel(work / "kernel", out, kernel)
     _e2fsprogs(work / "e2fsprogs", out)
-    _index(out)
+    flat.index(out, ORIGIN)
 
 
 def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str]) -> None:
@@ -224,24 +222,6 @@ def _pack(tree: Path, out: Path, name: str, version: str, fields: Mapping[str, s
     }
     _put(tree, "DEBIAN/control", "".join(f"{key}: {value}\n" for key, value in control.items()).encode())
     _checked(["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(tree), str(out / f"{name}_{version}_all.deb")])
-
-
-def _index(out: Path) -> None:
-    """``Packages`` and ``Release`` of a flat repository (``deb [trusted=yes] file:DIR ./``)."""
-    stanzas = []
-    for deb in sorted(out.glob("*.deb")):
-        data = deb.read_bytes()
-        control = _checked(["dpkg-deb", "-f", str(deb)]).strip()
-        digest = hashlib.sha256(data).hexdigest()
-        stanzas.append(f"{control}\nFilename: ./{deb.name}\nSize: {len(data)}\nSHA256: {digest}\n")
-    text = "\n".join(stanzas).encode()
-    (out / "Packages").write_bytes(text)
-    packed = gzip.compress(text, mtime=0)
-    sums = [("Packages", text), ("Packages.gz", packed)]
-    lines = [f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}" for name, data in sums]
-    release = [f"Origin: {ORIGIN}", f"Label: {ORIGIN}", "Suite: ./", "Architectures: amd64 all", "SHA256:", *lines, ""]
-    (out / "Release").write_text("\n".join(release))
-    (out / "Packages.gz").write_bytes(packed)  # last: its presence says that the repository is whole
 
 
 def _run(words: list[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from rehearsal.hosts import access, base, guest, network
 from rehearsal.hosts.errors import RehearsalError
 from rehearsal.hosts.layout import Layout, Site
 from rehearsal.hosts.spec import Host
+from rehearsal.packages import flat
 
 WISHED = ipaddress.IPv4Network("10.76.0.0/24")
 
@@ -185,3 +188,27 @@ def test_the_base_is_built_in_namespaces_of_its_own() -> None:
     assert argv[:6] == ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     assert '--aptopt=Acquire::http::Proxy "http://p:3"' in argv
     assert argv[-3:] == ["bookworm", "/c/root", "/c/sources.list"]
+
+
+def test_what_roles_may_install_is_fetched_with_the_settings_that_built_the_base() -> None:
+    argv = base.build_argv(base.Recipe.of(), Path("/c/root"), Path("/c/sources.list"), [])
+    (hook,) = [word.partition("=")[2] for word in argv if word.startswith("--customize-hook=")]
+    assert 'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"' in hook and "--download-only" in hook
+    assert hook.endswith(" ".join(base.OFFERED)) and {"krb5-kdc", "keyutils"} <= set(base.OFFERED)
+    assert base.FILES["etc/apt/sources.list"] == "deb [trusted=yes] file:/srv/debian-packages ./\n"
+
+
+def test_a_repository_names_each_package_with_its_sum(tmp_path: Path) -> None:
+    tree = tmp_path / "tree/DEBIAN"
+    tree.mkdir(parents=True)
+    (tree / "control").write_text("Package: x\nVersion: 1\nArchitecture: all\nMaintainer: m\nDescription: d\n")
+    subprocess.run(["dpkg-deb", "-b", str(tree.parent), str(tmp_path / "x_1_all.deb")], check=True, capture_output=True)
+    flat.index(tmp_path, "here")
+    data = (tmp_path / "x_1_all.deb").read_bytes()
+    text = (tmp_path / "Packages").read_text()
+    assert "Package: x\n" in text and "Filename: ./x_1_all.deb\n" in text
+    assert f"Size: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n" in text
+    assert "Origin: here\n" in (tmp_path / "Release").read_text()
+    (tmp_path / "y_1_all.deb").write_text("nonsense")
+    with pytest.raises(flat.BuildError, match=r"dpkg-deb -f .*y_1_all\.deb. failed"):
+        flat.index(tmp_path, "here")
