@@ -17,6 +17,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.directory i
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.directory import Local as DirectoryLocal
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.flavor import FlavorResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
@@ -31,6 +32,7 @@ from tests.unit.models.firewall_model import Chain, FirewallModel
 from tests.unit.models.mount_node import MountModel
 from tests.unit.models.param_model import ParamModel
 from tests.unit.models.pool_model import PoolModel
+from tests.unit.models.srpc_model import SrpcModel
 from tests.unit.models.unit_model import Unit, UnitModel
 
 MGS = [["10.77.0.11@tcp"], ["10.77.0.12@tcp"]]
@@ -164,6 +166,17 @@ def directory(count: int) -> Node:
     return Node(model, lambda: DirectoryResource(wants, local))
 
 
+def flavor(count: int) -> Node:
+    """``count`` rules: of file systems, and in each direction."""
+    model = SrpcModel()
+    ways = ["", "cli2mdt", "cli2ost", "mdt2mdt", "mdt2ost"]
+    wants = [
+        {"target": f"fs{number // 5 % 2 + 1}", "direction": ways[number % 5], "flavor": "skpi"}
+        for number in range(count)
+    ]
+    return Node(model, lambda: FlavorResource.from_options(wants, ["fs1", "fs2"]))
+
+
 NODES: dict[str, Callable[[int], Node]] = {
     made.__name__: made
     for made in (
@@ -178,5 +191,6 @@ NODES: dict[str, Callable[[int], Node]] = {
         firewall_nftables,
         service,
         directory,
+        flavor,
     )
 }

@@ -32,6 +32,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     mountdata,
     mounts,
     packages,
+    srpc,
     systemctl,
     tunefs_lustre,
     zfs,
@@ -96,6 +97,17 @@ WANTS = (
 )
 ENTRY = fstab.FstabEntry("10.77.0.11@tcp:/fs1", "/mnt/fs1", "lustre", ("_netdev",))
 PORT = 988
+
+
+SRPC_RULES = recorded("security/mgs-live", "security/mgs-live-skn", "ssk-remote/srv-flavor-both")
+SRPC_INFO = recorded("ssk-remote/cli-srpc_info-2", "security/srpc_info-null", "kerberos/cli-srpc_info")
+SRPC_CONTEXTS = tuple(
+    line[line.index("- {") :]
+    for name in ("ssk-remote/cli-srpc_contexts-2", "kerberos/cli-srpc_info", "kerberos/p-set-multi")
+    for text in recorded(name)
+    for line in text.splitlines()
+    if "- {" in line
+)
 
 
 def _state(text: str) -> Any:
@@ -260,6 +272,12 @@ CASES: dict[str, Case] = {
     "ext4.inside": Case(
         answering(lambda run: ext4.inside(run, "/dev/sda")), kept("debugfs-1", "debugfs-2", "debugfs-3")
     ),
+    "srpc.parse_rule": Case(srpc.parse_rule, ("fs1.srpc.flavor.default=skpi", "_mgs.srpc.flavor.tcp1=krb5p")),
+    "srpc.parse_rules": Case(srpc.parse_rules, SRPC_RULES),
+    "srpc.parse_self_rules": Case(srpc.parse_self_rules, ("_mgs.srpc.flavor.default=skpi\n",)),
+    "srpc.parse_targets": Case(srpc.parse_targets, SRPC_RULES),
+    "srpc.parse_info": Case(srpc.parse_info, SRPC_INFO),
+    "srpc.parse_contexts": Case(srpc.parse_contexts, SRPC_CONTEXTS),
     "systemctl.parse_show": Case(
         lambda text: [(u.exists, u.masked, u.enabled, u.started) for u in systemctl.parse_show(text)], kept("units")
     ),
