@@ -10,6 +10,7 @@ then it is an error that says what did not converge.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -132,14 +133,17 @@ def write_file(change: FileWrite) -> None:
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".lustre-", dir=folder)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(change.content)
+        # A temporary file is its owner's alone (0600) from the first byte on.
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(change.content if isinstance(change.content, bytes) else change.content.encode("utf-8"))
             stream.flush()
             os.fsync(stream.fileno())
         mode, owner = change.mode, None
         if os.path.exists(change.path):
             old = os.stat(change.path)
-            mode, owner = old.st_mode & 0o7777, (old.st_uid, old.st_gid)
+            _keep_label(change.path, temporary)
+            if not change.exact:
+                mode, owner = old.st_mode & 0o7777, (old.st_uid, old.st_gid)
         os.chmod(temporary, mode)
         if owner is not None:
             os.chown(temporary, *owner)
@@ -147,3 +151,9 @@ def write_file(change: FileWrite) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _keep_label(old: str, new: str) -> None:
+    """The SELinux label of a file that is replaced (krb5_keytab_t in place of etc_t); where there is none, none is set."""
+    with contextlib.suppress(OSError):
+        os.setxattr(new, "security.selinux", os.getxattr(old, "security.selinux"))

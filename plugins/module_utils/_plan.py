@@ -19,11 +19,16 @@ Want = TypeVar("Want")
 
 @dataclass(frozen=True)
 class FileWrite:
-    """One file written whole and atomically; ``content`` None removes it."""
+    """One file written whole and atomically; ``content`` None removes it.
+
+    ``exact``: the file is root's and has ``mode`` afterwards, whoever had it before and however it was readable (keys);
+    else those of a file that is there are kept.
+    """
 
     path: str
-    content: str | None
+    content: str | bytes | None = field(repr=False)
     mode: int = 0o644
+    exact: bool = False
 
 
 @dataclass(frozen=True)

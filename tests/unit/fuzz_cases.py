@@ -11,12 +11,15 @@ from typing import Any
 from ansible_collections.lustre.core.plugins.module_utils import _nid, _units
 from ansible_collections.lustre.core.plugins.module_utils._cli import (
     blockdev,
+    ccache_file,
     devfiles,
     dkms,
     ext4,
     file_io,
     firewall,
     fstab,
+    keytab_file,
+    krb5,
     lctl,
     lctl_params,
     lfs,
@@ -54,7 +57,9 @@ from ansible_collections.lustre.core.plugins.module_utils._resources import (
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import ParamWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
+from tests.unit.fake_runner import load_transcript
 from tests.unit.fuzzing import TEXT, Case, answering, kept, recorded, recorded_in
+from tests.unit.keytab_support import REAL as REAL_KEYTABS
 from tests.unit.target_support import FakeFiles
 
 #: The root of a node: its os-release, and an empty file where Lustre's plug-in for ldiskfs would be.
@@ -160,8 +165,28 @@ def _directories(run: Any) -> Any:
     return directory.DirectoryResource(wants, local).have(run)
 
 
+KADMIN = recorded("krb5/kadmin-cpw", "krb5/kadmin-del", "krb5/kadmin-remote", "krb5/kadmin-ktadd")
+KINIT = recorded_in("krb5", "kinit-*.txt")
+KVNO = recorded_in("krb5", "kvno-*.txt")
+#: Files of bytes, as text of as many letters.
+KEYTABS = tuple(data.decode("latin-1") for data in REAL_KEYTABS.values())
+CCACHE = ("\x05\x04\0\x0c\0\x01\0\x08\xff\xff\xfd\xa8\0\0\0\0" + "\0\0\0\x01" * 3 + "R" + "\0\0\0\x01p",)
+
 #: By ``file.function``, as ``readers`` names them.
 CASES: dict[str, Case] = {
+    "ccache_file.parse_cache": Case(
+        lambda text: ccache_file.parse_cache(text.encode("latin-1", "replace"), "/c"), CCACHE
+    ),
+    "keytab_file.parse_keytab": Case(
+        lambda text: keytab_file.parse_keytab(text.encode("latin-1", "replace"), "/k"), KEYTABS
+    ),
+    "krb5.parse_kinit": Case(lambda text: krb5.parse_kinit(1, text), KINIT),
+    "krb5.kinit": Case(answering(lambda run: krb5.kinit(run, "/k", "p", "/c"), 1), KINIT),
+    "krb5.parse_kvno": Case(krb5.parse_kvno, KVNO),
+    "krb5.parse_kvno_errors": Case(krb5.parse_kvno_errors, KVNO),
+    "krb5.kvno": Case(answering(lambda run: krb5.kvno(run, ["p"], "/c"), 1), KVNO),
+    "krb5.parse_terse": Case(krb5.parse_terse, KADMIN),
+    "krb5.parse_missing": Case(krb5.parse_missing, (load_transcript("krb5/kadmin-missing").err,)),
     "blockdev.parse_lsblk": Case(blockdev.parse_lsblk, (TEXT["lsblk"], *recorded("mkfs/lsblk-json"))),
     "blockdev.lsblk": Case(answering(lambda run: blockdev.lsblk(run, ["/dev/sda"])), kept("lsblk")),
     "blockdev.parse_wipefs": Case(blockdev.parse_wipefs, (TEXT["wipefs"], *recorded("mkfs/wipefs-mdt"))),

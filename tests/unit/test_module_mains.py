@@ -13,6 +13,7 @@ import pytest
 OPTIONS = {
     "firewall": ({"port": 0}, "port: 0 is not a TCP port"),
     "flavor": ({"rules": [{"target": "fs 1", "flavor": "skpi"}]}, "rules[0].target: 'fs 1' is neither a file system nor"),
+    "keytab": ({"contents": ["c2VjcmV0"]}, "contents[0]: it is no keytab of the format 0x0502"),
     "lnet": ({"networks": [{"net": "tpc", "interfaces": ["eth0"]}]}, "lnet.networks[0].net: 'tpc' is not an LNet network"),
     "mount": ({"mounts": [{"kind": "client", "path": "mnt"}]}, "mounts[0].path: 'mnt' is not a plain absolute path"),
     "node": ({"services": [{"name": "a b"}]}, "services[0].name: 'a b.service' is not the name of a systemd unit"),

@@ -148,7 +148,7 @@ class MountResource:
                 "Nothing was written to it; what was mounted stays mounted. Run again.",
             )
         if step.write is not None:
-            self._fstab = step.write.content or ""
+            self._fstab = step.write.content if isinstance(step.write.content, str) else ""
 
     def _check_same(self, want: MountWant, doing: str) -> None:
         """What lies uppermost at the path is still the mount that was to go: umount takes what it finds there."""
