@@ -100,8 +100,13 @@ def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callabl
             remedy = getattr(resource, "timed_out", lambda _step: "")(step) or _incomplete(step)
             wanted = f"{step.action} {step.object}"
             raise ToolTimeout(wanted, step.argv, error.seconds, error.still_running, remedy, error.left) from None
-        if rc != 0:
+        # A resource may know a tool that ends well whatever it refused: ``failed(step, rc, out, err)`` says whether it did.
+        if getattr(resource, "failed", _by_exit_code)(step, rc, out, err):
             raise resource.tool_error(step, rc, out, err)
+
+
+def _by_exit_code(step: Step, rc: int, out: str, err: str) -> bool:
+    return rc != 0
 
 
 def _incomplete(step: Step) -> str:

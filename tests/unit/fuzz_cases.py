@@ -186,6 +186,7 @@ CASES: dict[str, Case] = {
     "krb5.parse_kvno_errors": Case(krb5.parse_kvno_errors, KVNO),
     "krb5.kvno": Case(answering(lambda run: krb5.kvno(run, ["p"], "/c"), 1), KVNO),
     "krb5.parse_terse": Case(krb5.parse_terse, KADMIN),
+    "krb5.complaints": Case(krb5.complaints, KADMIN),
     "krb5.parse_missing": Case(krb5.parse_missing, (load_transcript("krb5/kadmin-missing").err,)),
     "blockdev.parse_lsblk": Case(blockdev.parse_lsblk, (TEXT["lsblk"], *recorded("mkfs/lsblk-json"))),
     "blockdev.lsblk": Case(answering(lambda run: blockdev.lsblk(run, ["/dev/sda"])), kept("lsblk")),

@@ -173,7 +173,10 @@ def given_keys() -> dict[str, frozenset[str]]:
     state = frozenset({"plan", "drift", "state"})
     whole = Inspector(nothing_installed, SECTIONS, ["version"], read=lambda path: "", kernel="k", hostname="h").node()
     return {
-        **dict.fromkeys(("firewall", "flavor", "keytab", "lnet", "mount", "param", "target", "zpool", "wipe"), state),
+        **dict.fromkeys(
+            ("firewall", "flavor", "kdc_principal", "keytab", "lnet", "mount", "param", "target", "zpool", "wipe"),
+            state,
+        ),
         "node": literal_keys("plugins/module_utils/_node.py", "node_values") | {"drift"},
         "node_info": frozenset(whole),
         "packages_info": literal_keys("plugins/module_utils/_readers/packages_info.py", "inspect") | {"processes"},

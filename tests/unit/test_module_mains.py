@@ -13,6 +13,10 @@ import pytest
 OPTIONS = {
     "firewall": ({"port": 0}, "port: 0 is not a TCP port"),
     "flavor": ({"rules": [{"target": "fs 1", "flavor": "skpi"}]}, "rules[0].target: 'fs 1' is neither a file system nor"),
+    "kdc_principal": (
+        {"principals": ["a"], "realm": "R", "export": ["a"]},
+        "export: the keys would be shown and logged. Say `no_log: true`",
+    ),
     "keytab": ({"contents": ["c2VjcmV0"]}, "contents[0]: it is no keytab of the format 0x0502"),
     "lnet": ({"networks": [{"net": "tpc", "interfaces": ["eth0"]}]}, "lnet.networks[0].net: 'tpc' is not an LNet network"),
     "mount": ({"mounts": [{"kind": "client", "path": "mnt"}]}, "mounts[0].path: 'mnt' is not a plain absolute path"),

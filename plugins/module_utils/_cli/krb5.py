@@ -181,7 +181,7 @@ class Kadmin:
             raise ToolMissing(self.argv[0], package) from None
         if rc != 0:
             raise ToolError("reach the Kerberos database", self.argv, rc, "", err, remedy=self._remedy())
-        return out, "".join(line + "\n" for line in err.splitlines() if line.strip() and not _HARMLESS.match(line))
+        return out, complaints(err)
 
     def _remedy(self) -> str:
         if not self.admin:
@@ -207,6 +207,13 @@ def stdin_of(requests: Iterable[Sequence[str]]) -> str:
 
 
 _HARMLESS = re.compile(r"(?:WARNING: n|N)o policy specified for \S+; defaulting to no policy\Z")
+
+
+def complaints(err: str) -> str:
+    """What is left of standard error without the known harmless lines."""
+    return "".join(line + "\n" for line in err.splitlines() if line.strip() and not _HARMLESS.match(line))
+
+
 _MISSING = re.compile(r"get_principal: Principal does not exist while retrieving \"\S+\"\.\Z")
 #: A kadmin without line editing does not echo, so an answer stands right behind its prompt.
 _TERSE = re.compile(r'(?:kadmin(?:\.local)?: {1,2}){0,9}"(?P<name>[^"\t]+)"\t(?P<rest>[^\n]*)\Z')
