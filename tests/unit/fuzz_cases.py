@@ -20,6 +20,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     fstab,
     keytab_file,
     krb5,
+    krb5_conf,
     lctl,
     lctl_params,
     lfs,
@@ -28,6 +29,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     lnetctl,
     lnetctl_state,
     lnetctl_yaml,
+    lsvcgssd,
     mgs_probe,
     mke2fs,
     modules,
@@ -168,6 +170,8 @@ def _directories(run: Any) -> Any:
 KADMIN = recorded("krb5/kadmin-cpw", "krb5/kadmin-del", "krb5/kadmin-remote", "krb5/kadmin-ktadd")
 KINIT = recorded_in("krb5", "kinit-*.txt")
 KVNO = recorded_in("krb5", "kvno-*.txt")
+LSVCGSSD = recorded_in("krb5", "lustre-lsvc-*.txt")
+KRB5_CONF = ("includedir /etc/krb5.conf.d/\n[libdefaults]\n default_realm = R\n[realms]\n R = {\n  kdc = k\n }\n",)
 #: Files of bytes, as text of as many letters.
 KEYTABS = tuple(data.decode("latin-1") for data in REAL_KEYTABS.values())
 CCACHE = ("\x05\x04\0\x0c\0\x01\0\x08\xff\xff\xfd\xa8\0\0\0\0" + "\0\0\0\x01" * 3 + "R" + "\0\0\0\x01p",)
@@ -186,6 +190,15 @@ CASES: dict[str, Case] = {
     "krb5.parse_kvno_errors": Case(krb5.parse_kvno_errors, KVNO),
     "krb5.kvno": Case(answering(lambda run: krb5.kvno(run, ["p"], "/c"), 1), KVNO),
     "krb5.parse_terse": Case(krb5.parse_terse, KADMIN),
+    "krb5_conf.parse_settings": Case(
+        lambda text: krb5_conf.parse_settings(text, lambda _: "", lambda _: []), KRB5_CONF
+    ),
+    "lsvcgssd.configured": Case(lsvcgssd.configured, ("# LSVCGSSDARGS=x\nLSVCGSSDARGS='-k -s'\n",)),
+    "lsvcgssd.with_arguments": Case(lambda text: lsvcgssd.with_arguments(text, ["-k"]), ("A=1\nLSVCGSSDARGS=-k\n",)),
+    "lsvcgssd.parse_start": Case(lambda text: lsvcgssd.parse_start(text, 834), LSVCGSSD),
+    "lsvcgssd.start_of": Case(
+        answering(lambda run: lsvcgssd.start_of(run, lsvcgssd.Daemon(834, (), True, 1e9)), 1), LSVCGSSD
+    ),
     "krb5.complaints": Case(krb5.complaints, KADMIN),
     "krb5.parse_missing": Case(krb5.parse_missing, (load_transcript("krb5/kadmin-missing").err,)),
     "blockdev.parse_lsblk": Case(blockdev.parse_lsblk, (TEXT["lsblk"], *recorded("mkfs/lsblk-json"))),

@@ -174,7 +174,19 @@ def given_keys() -> dict[str, frozenset[str]]:
     whole = Inspector(nothing_installed, SECTIONS, ["version"], read=lambda path: "", kernel="k", hostname="h").node()
     return {
         **dict.fromkeys(
-            ("firewall", "flavor", "kdc_principal", "keytab", "lnet", "mount", "param", "target", "zpool", "wipe"),
+            (
+                "firewall",
+                "flavor",
+                "gss",
+                "kdc_principal",
+                "keytab",
+                "lnet",
+                "mount",
+                "param",
+                "target",
+                "zpool",
+                "wipe",
+            ),
             state,
         ),
         "node": literal_keys("plugins/module_utils/_node.py", "node_values") | {"drift"},

@@ -13,6 +13,7 @@ import pytest
 OPTIONS = {
     "firewall": ({"port": 0}, "port: 0 is not a TCP port"),
     "flavor": ({"rules": [{"target": "fs 1", "flavor": "skpi"}]}, "rules[0].target: 'fs 1' is neither a file system nor"),
+    "gss": ({"services": ["mds"]}, "kerberos: neither Kerberos nor shared keys are wanted"),
     "kdc_principal": (
         {"principals": ["a"], "realm": "R", "export": ["a"]},
         "export: the keys would be shown and logged. Say `no_log: true`",
