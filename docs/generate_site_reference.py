@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lustre.core.plugins.plugin_utils._site import inventory, rules, schema
+from ansible_collections.lustre.core.plugins.plugin_utils._site import inventory, rules, schema, schema_security
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     REQUIRED,
     Either,
@@ -38,6 +38,8 @@ def page() -> str:
     parts += _sections(schema.FILESYSTEM, "lustre_filesystems[]")
     parts.append("### `lustre_lnet`")
     parts += _sections(schema.LNET, "lustre_lnet")
+    parts.append("### `lustre_kerberos`")
+    parts += _sections(schema_security.KERBEROS, "lustre_kerberos")
     parts.append("### `hosts` of a site file")
     parts.append("Names or ranges of names, each with an address for `ansible_host`, or with a mapping of these keys:")
     parts += _sections(inventory.HOST_ENTRY, "hosts.NAME")
@@ -121,7 +123,7 @@ def _default(key: Key) -> str:
     value: Any = key.default
     if value is REQUIRED:
         return "**required**"
-    if value is None or value == "" or value == [] or value == {}:
+    if value is None or value in ("", [], {}):
         return ""
     return f"`{'true' if value is True else 'false' if value is False else ', '.join(value) if isinstance(value, list) else value}`"
 

@@ -15,7 +15,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Site
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
 
-_VARIABLES = {"filesystems": "lustre_filesystems", "lnet": "lustre_lnet"}
+_VARIABLES = {"filesystems": "lustre_filesystems", "lnet": "lustre_lnet", "kerberos": "lustre_kerberos"}
 
 
 class ActionModule(ActionBase):
@@ -29,11 +29,15 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        self.validate_argument_spec(argument_spec={"filesystems": {"type": "raw"}, "lnet": {"type": "raw"}})
+        self.validate_argument_spec(argument_spec={key: {"type": "raw"} for key in _VARIABLES})
         findings = Findings()
         given = {key: self._description(key, variables, findings) for key in _VARIABLES}
         site, found = rules.check(
-            given["filesystems"], given["lnet"], variables.get("hostvars", {}), variables.get("groups", {})
+            given["filesystems"],
+            given["lnet"],
+            variables.get("hostvars", {}),
+            variables.get("groups", {}),
+            kerberos=given["kerberos"],
         )
         _none_given(site, found, findings)
         findings.problems += found.problems

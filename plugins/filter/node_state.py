@@ -14,7 +14,7 @@ description:
   - Takes the description of the file systems and returns the part that one host needs, as the options of the module
     M(lustre.core.node) and a few facts about the host.
   - Reads the variables of this host, of the MGS servers, of the host's fail-over partners and of the routers; never those of
-    clients. It gives the same for a host in a limited run as in a run of all hosts.
+    clients, except on the MGS those that nodemaps name. It gives the same for a host in a limited run as in a run of all hosts.
   - Checks only what it takes. Use the module M(lustre.core.site_check) once per run to check the whole description.
 positional: inventory_hostname, hostvars, groups, lnet
 options:
@@ -51,6 +51,10 @@ options:
       - For a missing key the host's variable C(lustre_consent_KEY) is used.
     type: dict
     default: {}
+  kerberos:
+    description: The description of the Kerberos realm, usually the variable C(lustre_kerberos).
+    type: dict
+    default: {}
   firewall_zone:
     description: The zone of firewalld that LNet's port is opened in, empty for its default zone.
     type: str
@@ -70,6 +74,9 @@ _value:
     - C(roles) is the list of the host's roles (C(mgs), C(mds), C(oss), C(router), C(client)), C(filesystems) that of the
       file systems it has a part in, C(backends) that of the backends of its targets.
     - C(zpools) lists the pools that its targets ask for (C(primary) is true where the pool is to be created).
+    - Only where the description asks for security - C(flavors), C(ssk_keys), C(gss), C(nodemaps) and C(encryption) hold options of the
+      modules of these names (C(ssk_keys) and C(nodemaps) of the singular), C(kerberos) the realm, the full name and the
+      principals of the host.
     - C(expected) holds the NIDs that must answer this host (C(reachable)) and that must not (C(unreachable)).
   type: dict
 """
@@ -91,9 +98,10 @@ def node_state(
     full: bool = False,
     consent: Mapping[str, Any] | None = None,
     firewall_zone: str = "",
+    kerberos: Any = None,
 ) -> dict[str, Any]:
     """One host's wanted state; see DOCUMENTATION."""
-    state = site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent)
+    state = site_slice.node_state(filesystems, inventory_hostname, hostvars, groups, lnet, full, consent, kerberos)
     if firewall_zone:
         state["firewall"]["zone"] = plain(firewall_zone)
     return state

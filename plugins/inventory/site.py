@@ -15,7 +15,8 @@ description:
   - The groups C(lustre_mgs), C(lustre_mds), C(lustre_oss), C(lustre_router) and C(lustre_client) follow from the part each host has;
     C(lustre_servers) holds the first three, C(lustre_all) everybody, C(lustre_fs_NAME) the hosts of one file system (a dash in
     the name becomes an underscore).
-  - The description becomes the variables C(lustre_filesystems) and C(lustre_lnet) of the group C(lustre_all).
+  - The description becomes the variables C(lustre_filesystems), C(lustre_lnet) and C(lustre_kerberos) of the group C(lustre_all).
+    KDCs of its own make the group C(lustre_kdc).
   - Everything that is wrong with the file is listed at once. What depends on variables from elsewhere (C(host_vars), other inventories)
     is checked by M(lustre.core.site_check) at the beginning of the playbooks.
 notes:
@@ -44,6 +45,10 @@ options:
     default: []
   lnet:
     description: LNet, as in the variable C(lustre_lnet).
+    type: raw
+    default: {}
+  kerberos:
+    description: The Kerberos realm of the nodes, as in the variable C(lustre_kerberos).
     type: raw
     default: {}
   vars:
@@ -123,7 +128,7 @@ class InventoryModule(BaseInventoryPlugin):
         config = self._read_config_data(path)
         declared, site, findings = self._checked(config)
         try:
-            keys = "filesystems and lnet of the file are called lustre_filesystems and lustre_lnet below"
+            keys = "its filesystems, lnet and kerberos are called lustre_filesystems, lustre_lnet and lustre_kerberos below"
             findings.stop_if_any(f"The site file {path} cannot be used ({keys})")
         except SiteError as error:
             raise AnsibleParserError(str(error)) from error
@@ -138,7 +143,7 @@ class InventoryModule(BaseInventoryPlugin):
         findings = Findings()
         site_inventory.check_top(config, findings)
         declared = site_inventory.declared(config.get("hosts"), findings)
-        site = site_parse.site(config.get("filesystems"), config.get("lnet"), findings)
+        site = site_parse.site(config.get("filesystems"), config.get("lnet"), findings, config.get("kerberos"))
         hosts, groups = site_inventory.overlay(
             {name: host.vars for name, host in self.inventory.hosts.items()},
             {name: [host.name for host in group.get_hosts()] for name, group in self.inventory.groups.items()},
@@ -181,5 +186,10 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _add_variables(self, config: Mapping[str, Any]) -> None:
         variables = {"lustre_filesystems": config.get("filesystems") or [], "lustre_lnet": config.get("lnet") or {}}
+        if config.get("kerberos"):
+            variables["lustre_kerberos"] = config["kerberos"]
+        # A KDC may have no part in Lustre, and must know whose keys it makes.
+        groups = [name for name in ("lustre_all", site_inventory.KDC_GROUP) if name in self.inventory.groups]
         for key, value in {**(config.get("vars") or {}), **variables}.items():
-            self.inventory.set_variable("lustre_all", key, value)
+            for group in groups:
+                self.inventory.set_variable(group, key, value)

@@ -58,8 +58,9 @@ _ACTED_ON = (
     "purge_params",
     "only_paths",
 )
-#: What the filter node_state says about a host beside its state.
+#: What the filter node_state says about a host beside its state, and what of its state other modules look after.
 _TOLD = ("roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
+_OF_SECURITY = ("nodemaps", "flavors", "ssk_keys", "gss", "kerberos", "encryption")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def options_of(params: Mapping[str, Any]) -> dict[str, Any]:
     want = params.get("want")
     if want is None:
         return dict(params)
-    unknown = sorted(set(want) - set(_ACTED_ON) - set(_TOLD))
+    unknown = sorted(set(want) - set(_ACTED_ON) - set(_TOLD) - set(_OF_SECURITY))
     if unknown:
         raise BadValue(f"want.{unknown[0]}", "there is no such part of a node", f"Known are: {', '.join(_ACTED_ON)}.")
     return {**want, "phases": params.get("phases")}

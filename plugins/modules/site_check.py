@@ -12,11 +12,11 @@ version_added: 0.1.0
 author:
   - lustre.core contributors (@lustre-core)
 description:
-  - Checks C(lustre_filesystems) and C(lustre_lnet) on the controller, against the hosts, groups and variables of the inventory.
+  - Checks C(lustre_filesystems), C(lustre_lnet) and C(lustre_kerberos) on the controller, against the hosts, groups and variables of the inventory.
   - All that is wrong is listed at once, each with its path, what is wrong, and the fix. The page about the site description
     lists the rules.
   - No connection to any host is made. Read are the variables of servers and routers, and of one host of each C(lustre_) group
-    to see that all were given the same description; never those of all clients.
+    to see that all were given the same description; those of clients only where Kerberos or nodemaps need their names and NIDs.
 options:
   filesystems:
     description:
@@ -28,6 +28,11 @@ options:
     description:
       - The description of LNet.
       - By default the variable C(lustre_lnet), found in the same way.
+    type: dict
+  kerberos:
+    description:
+      - The description of the Kerberos realm.
+      - By default the variable C(lustre_kerberos), found in the same way.
     type: dict
 notes:
   - Run it once per play with O(ignore:run_once=true), in a play of its own.

@@ -24,7 +24,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def base() -> dict[str, Any]:
-    """``hosts`` by name with their variables, ``groups``, ``lustre_filesystems`` and ``lustre_lnet``."""
+    """``hosts`` by name with their variables, ``groups``, ``lustre_filesystems`` and ``lustre_lnet`` (a case may add ``lustre_kerberos``)."""
     raw = load(HERE / "base.yml")
     findings = Findings()
     declared = inventory.declared(raw["hosts"], findings)
@@ -62,4 +62,5 @@ def findings(site: dict[str, Any]) -> Findings:
     # A host taken out of the site is in no group either.
     groups = {name: [host for host in hosts if host in site["hosts"]] for name, hosts in site["groups"].items()}
     groups["all"] = list(site["hosts"])
-    return rules.check(site.get("lustre_filesystems"), site.get("lustre_lnet"), site["hosts"], groups)[1]
+    description = [site.get(name) for name in ("lustre_filesystems", "lustre_lnet")]
+    return rules.check(*description, site["hosts"], groups, kerberos=site.get("lustre_kerberos"))[1]

@@ -63,7 +63,8 @@ class SiteFile:
         findings = Findings()
         declared = inventory.declared(config.get("hosts"), findings)
         self.filesystems, self.lnet = config.get("filesystems") or [], config.get("lnet") or {}
-        site = parse.site(self.filesystems, self.lnet, findings)
+        self.kerberos = config.get("kerberos")
+        site = parse.site(self.filesystems, self.lnet, findings, self.kerberos)
         assert not findings.problems, [str(problem) for problem in findings.problems]
         self.hosts, self.groups = inventory.overlay({}, {}, declared, site)
 
@@ -71,7 +72,9 @@ class SiteFile:
         return AskedHosts(self.hosts, self.groups)
 
     def node(self, host: str, **options: Any) -> dict[str, Any]:
-        return node_state(self.filesystems, host, self.hostvars(), self.groups, self.lnet, **options)
+        return node_state(
+            self.filesystems, host, self.hostvars(), self.groups, self.lnet, kerberos=self.kerberos, **options
+        )
 
 
 def demo() -> SiteFile:
@@ -82,6 +85,7 @@ def small(**changes: Any) -> SiteFile:
     """Two servers, one file system, one client; ``changes`` replace keys of the file system, ``lnet`` those of LNet."""
     lnet = {"networks": [{"net": "tcp0", "interfaces": ["eth0"]}], **changes.pop("lnet", {})}
     hosts = {"s[1-2]": "10.0.0.[1-2]", "c1": "10.0.0.9", **changes.pop("hosts", {})}
+    kerberos = changes.pop("kerberos", None)
     filesystem = {
         "name": "fs1",
         "mgs": {"servers": ["s1", "s2"], "device": BY_ID + "mgt"},
@@ -90,7 +94,7 @@ def small(**changes: Any) -> SiteFile:
         "clients": [{"hosts": "c1", "path": "/mnt/fs1"}],
         **changes,
     }
-    return SiteFile({"hosts": hosts, "lnet": lnet, "filesystems": [filesystem]})
+    return SiteFile({"hosts": hosts, "lnet": lnet, "filesystems": [filesystem], "kerberos": kerberos})
 
 
 def ansible(program: str, *words: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:

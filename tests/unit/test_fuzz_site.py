@@ -67,15 +67,16 @@ def look(config: Any) -> None:
     declared = inventory.declared(config.get("hosts"), findings)
     inventory.check_top(config, findings)
     filesystems, lnet = config.get("filesystems"), config.get("lnet")
-    site = parse.site(filesystems, lnet, findings)
+    kerberos = config.get("kerberos")
+    site = parse.site(filesystems, lnet, findings, kerberos)
     hosts, groups = inventory.overlay({}, {}, declared, site)
-    _site, found = rules.check(filesystems, lnet, hosts, groups)
+    _site, found = rules.check(filesystems, lnet, hosts, groups, kerberos=kerberos)
     for problem in (*findings.problems, *found.problems, *found.warnings):
         assert problem.path and problem.what and problem.fix, problem
         assert len(str(problem)) < 2000, "nobody reads that"
     for host in list(hosts)[:4]:
         try:
-            node_state(filesystems, host, AskedHosts(hosts, groups), groups, lnet)
+            node_state(filesystems, host, AskedHosts(hosts, groups), groups, lnet, kerberos=kerberos)
         except SiteError as error:
             assert all(problem.path for problem in error.problems)
         except LustreError as error:
@@ -95,7 +96,11 @@ def test_the_demo_with_anything_in_any_place(value: Any, number: int, more: bool
 
 
 @examples(60)
-@given(value=st.fixed_dictionaries({}, optional=dict.fromkeys(("hosts", "filesystems", "lnet", "vars"), yaml_values)))
+@given(
+    value=st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("hosts", "filesystems", "lnet", "kerberos", "vars"), yaml_values)
+    )
+)
 def test_anything_at_all(value: Any) -> None:
     look(value)
 

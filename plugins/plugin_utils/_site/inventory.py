@@ -36,9 +36,11 @@ HOST_ENTRY = Shape(
     },
 )
 HOSTS = MapOf(Either((HOST_ENTRY, Text(hint="an address"))))
-TOP = ("plugin", "hosts", "filesystems", "lnet", "vars")
+TOP = ("plugin", "hosts", "filesystems", "lnet", "kerberos", "vars")
 
 ROLE_GROUPS = ("lustre_mgs", "lustre_mds", "lustre_oss", "lustre_router", "lustre_client")
+#: KDCs of our own; such a group is there only where the description asks for it.
+KDC_GROUP = "lustre_kdc"
 PARENTS = {
     "lustre_servers": ("lustre_mgs", "lustre_mds", "lustre_oss"),
     "lustre_all": ("lustre_servers", "lustre_router", "lustre_client"),
@@ -149,6 +151,8 @@ def members(site: Site, groups: Collection[str]) -> dict[str, list[str]]:
             found["lustre_client"].update(clients)
             own.update(clients)
     found["lustre_router"].update(dict.fromkeys(_names(site.lnet.routers, groups)))
+    if site.kerberos is not None and site.kerberos.source == "own":
+        found[KDC_GROUP] = dict.fromkeys(site.kerberos.kdcs)
     return {group: list(names) for group, names in found.items()}
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import Kerberos, Security
+
 
 @dataclass(frozen=True)
 class Vdev:
@@ -68,6 +70,8 @@ class Mgs:
     of: str = ""
     nids: tuple[tuple[str, ...], ...] = ()
     target: Target | None = None
+    #: Flavor of connections to it, empty for none asked for.
+    flavor: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,13 @@ class ClientMount:
     state: str
     networks: tuple[str, ...]
     timeout: int
+    #: The tenant that it follows from, empty for one of ``clients``.
+    tenant: str = ""
+
+    @property
+    def hosts_path(self) -> str:
+        """Where its hosts are written."""
+        return f"{self.path.rpartition('.')[0] if self.tenant else self.path}.hosts"
 
     @property
     def whole(self) -> bool:
@@ -109,6 +120,14 @@ class Directory:
     owner: str
     group: str
     mode: str
+    project: int | None = None
+    #: The tenant that it follows from, empty for one of ``directories``.
+    tenant: str = ""
+
+    @property
+    def path_at(self) -> str:
+        """Where its path is written."""
+        return f"{self.where}.{'subdir' if self.tenant else 'path'}"
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,7 @@ class FileSystem:
     params: tuple[Param, ...]
     purge_params: tuple[str, ...]
     directories: tuple[Directory, ...] = ()
+    security: Security = field(default_factory=Security)
 
     @property
     def named(self) -> bool:
@@ -175,3 +195,4 @@ class Lnet:
 class Site:
     filesystems: tuple[FileSystem, ...]
     lnet: Lnet
+    kerberos: Kerberos | None = None

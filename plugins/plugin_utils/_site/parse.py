@@ -24,6 +24,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
     Target,
     Vdev,
 )
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import Tenant
+from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security import build_kerberos, build_security
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, WHERE, below, check
 
 FILESYSTEMS, LNET = "lustre_filesystems", "lustre_lnet"
@@ -41,11 +43,12 @@ class Head(NamedTuple):
     format: bool
 
 
-def site(filesystems: Any, lnet: Any, findings: Findings) -> Site:
+def site(filesystems: Any, lnet: Any, findings: Findings, kerberos: Any = None) -> Site:
     """The whole description; what has the wrong shape is reported and left out."""
     clean = check(schema.FILESYSTEMS, [] if filesystems is None else filesystems, FILESYSTEMS, findings)
     found = [] if clean is UNUSABLE else clean
-    return Site(tuple(filesystem(item, findings) for item in found), parse_lnet(lnet, findings))
+    made = tuple(filesystem(item, findings) for item in found)
+    return Site(made, parse_lnet(lnet, findings), build_kerberos(kerberos, findings))
 
 
 def filesystem(clean: dict[str, Any], findings: Findings) -> FileSystem:
@@ -57,16 +60,18 @@ def filesystem(clean: dict[str, Any], findings: Findings) -> FileSystem:
     )
     mgs = build_mgs(clean["mgs"], head, findings)
     combined = mgs.way == "combined"
+    security = build_security(clean, head.path, findings)
     return FileSystem(
         head.path,
         head.name,
         mgs,
         tuple(target for item in clean["mdts"] for target in build_targets(item, "mdt", head, combined, findings)),
         tuple(target for item in clean["osts"] for target in build_targets(item, "ost", head, False, findings)),
-        tuple(build_client(item, findings) for item in clean["clients"]),
+        (*(build_client(item, findings) for item in clean["clients"]), *tenant_mounts(security.tenants)),
         build_params(clean["params"], f"{head.path}.params"),
         tuple(clean["purge_params"]),
-        build_directories(clean["directories"]),
+        build_directories(clean["directories"], security.tenants),
+        security,
     )
 
 
@@ -93,7 +98,7 @@ def build_mgs(clean: dict[str, Any] | None, head: Head, findings: Findings) -> M
         tuple(_each(node, normal_nid, f"{where}.nids[{number}]", findings, "bad-nid"))
         for number, node in enumerate(clean["nids"])
     )
-    return Mgs(where, way, tuple(clean["servers"]), clean["of"] or "", nids, target)
+    return Mgs(where, way, tuple(clean["servers"]), clean["of"] or "", nids, target, clean["flavor"] or "")
 
 
 def _needless(clean: dict[str, Any], findings: Findings) -> None:
@@ -193,12 +198,38 @@ def build_client(clean: dict[str, Any], findings: Findings) -> ClientMount:
     )
 
 
-def build_directories(clean: list[dict[str, Any]]) -> tuple[Directory, ...]:
-    """Those with a path; a directory comes after the one it lies in."""
+def tenant_mounts(tenants: Iterable[Tenant]) -> tuple[ClientMount, ...]:
+    """The mounts that follow from tenants: each its directory, by name, so that it is never more than that."""
+    return tuple(
+        ClientMount(
+            tenant.mount.where,
+            tenant.nodemap.hosts,
+            tenant.mount.path,
+            tenant.subdir,
+            tenant.mount.options,
+            tenant.mount.automount,
+            tenant.mount.boot,
+            "mounted" if tenant.present else "absent",
+            (),
+            tenant.mount.timeout,
+            tenant.name,
+        )
+        for tenant in tenants
+        if tenant.mount is not None and tenant.nodemap.hosts
+    )
+
+
+def build_directories(clean: list[dict[str, Any]], tenants: Iterable[Tenant] = ()) -> tuple[Directory, ...]:
+    """Those with a path, and those of tenants; a directory comes after the one it lies in."""
     found = [
-        Directory(item[WHERE], item["path"], item["owner"], item["group"], item["mode"])
+        Directory(item[WHERE], item["path"], item["owner"], item["group"], item["mode"], item["project"])
         for item in clean
         if item["path"]
+    ]
+    found += [
+        Directory(one.where, one.subdir, one.owner, one.group, one.mode, one.project, one.name)
+        for one in tenants
+        if one.present
     ]
     return tuple(sorted(found, key=lambda directory: directory.path))
 

@@ -13,7 +13,9 @@ from typing import Any, Sequence
 from ansible_collections.lustre.core.plugins.plugin_utils._site import (
     parse,
     rules_clients,
+    rules_flavors,
     rules_hosts,
+    rules_kerberos,
     rules_lnet,
     rules_targets,
 )
@@ -37,8 +39,17 @@ SHAPE = (
     Rule("bad-net", "The name of an LNet network can be read."),
     Rule("mgs-way", "The description says in exactly one way where the MGS is."),
 )
-RULES: tuple[Rule, ...] = SHAPE + rules_targets.RULES + rules_hosts.RULES + rules_lnet.RULES + rules_clients.RULES
-_CHECKS = rules_hosts.CHECKS + rules_targets.CHECKS + rules_lnet.CHECKS + rules_clients.CHECKS
+_FAMILIES = (
+    rules_hosts,
+    rules_targets,
+    rules_lnet,
+    rules_clients,
+    rules_flavors,
+    rules_kerberos,
+)
+_LISTED = (rules_targets, rules_hosts, rules_lnet, *_FAMILIES[3:])
+RULES: tuple[Rule, ...] = SHAPE + tuple(rule for family in _LISTED for rule in family.RULES)
+_CHECKS = tuple(check for family in _FAMILIES for check in family.CHECKS)
 
 
 def check_site(site: Site, hosts: Hosts, findings: Findings, complete: bool = True) -> None:
@@ -51,25 +62,30 @@ def check_site(site: Site, hosts: Hosts, findings: Findings, complete: bool = Tr
 
 
 def check(
-    filesystems: Any, lnet: Any, hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]], complete: bool = True
+    filesystems: Any,
+    lnet: Any,
+    hostvars: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    complete: bool = True,
+    kerberos: Any = None,
 ) -> tuple[Site, Findings]:
     """Parse and check; what is wrong is in the findings."""
     findings = Findings()
-    site = parse.site(filesystems, lnet, findings)
+    site = parse.site(filesystems, lnet, findings, kerberos)
     servers = {server for filesystem in site.filesystems for target in filesystem.targets for server in target.servers}
     check_site(site, Hosts(hostvars, groups, servers), findings, complete)
     return site, findings
 
 
 def _order(problem: Problem) -> tuple[int, str]:
-    """In the order of the description: file systems, LNet, hosts."""
+    """In the order of the description: file systems, LNet, Kerberos, hosts."""
     place = next(
         (
             n
-            for n, start in enumerate(("hosts", "lustre_filesystems", "lustre_lnet", "host "))
+            for n, start in enumerate(("hosts", "lustre_filesystems", "lustre_lnet", "lustre_kerberos", "host "))
             if problem.path.startswith(start)
         ),
-        4,
+        5,
     )
     return place, _numbers(problem.path)
 

@@ -50,9 +50,11 @@ def forms(context: Context) -> None:
     for filesystem in context.site.filesystems:
         for mount in filesystem.clients:
             _form(context, mount.mount_path, f"{mount.path}.path", "mount point")
-            _form(context, mount.subdir, f"{mount.path}.subdir", "subdirectory")
+            if not mount.tenant:
+                _form(context, mount.subdir, f"{mount.path}.subdir", "subdirectory")
         for directory in filesystem.directories:
-            _form(context, directory.path, f"{directory.where}.path", "directory")
+            if not directory.tenant or directory.path != f"/{directory.tenant}":
+                _form(context, directory.path, directory.path_at, "directory")
         for target in filesystem.targets:
             _form(context, target.mount_path, f"{target.path}.path", "mount point")
 
@@ -203,11 +205,15 @@ def directories(context: Context) -> None:
             other = seen.setdefault(directory.path, directory.where)
             if other != directory.where:
                 what = f"{directory.path} is already declared by {other}"
-                context.add(f"{directory.where}.path", what, "Declare it once.", "directory-twice")
+                context.add(directory.path_at, what, "Declare it once.", "directory-twice")
         if filesystem.directories and not any(mount.whole for mount in filesystem.clients):
+            key = "tenants" if all(directory.tenant for directory in filesystem.directories) else "directories"
             what = f"no client mounts the whole of {filesystem.name}, so that nobody can make them"
             fix = "Add an entry without subdir to its clients, or remove directories and make them elsewhere."
-            context.add(f"{filesystem.path}.directories", what, fix, "directory-no-client")
+            if key == "tenants":
+                what = f"no client mounts the whole of {filesystem.name}, so that nobody can make their directories"
+                fix = "Add an entry without subdir to its clients, for an administrator's node."
+            context.add(f"{filesystem.path}.{key}", what, fix, "directory-no-client")
 
 
 def clusters(context: Context) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import (
     nids_of,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import did_you_mean, listed
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import Security
 
 RULES = (
     Rule(
@@ -72,9 +73,10 @@ def _lists(context: Context) -> Iterator[tuple[str, tuple[str, ...]]]:
     site = context.site
     for filesystem in site.filesystems:
         for mount in filesystem.clients:
-            yield f"{mount.path}.hosts", mount.hosts
+            yield mount.hosts_path, mount.hosts
         for param in filesystem.params:
             yield f"{param.path}.hosts", param.hosts
+        yield from _lists_of_security(filesystem.security)
     for network in site.lnet.networks:
         yield f"{network.path}.hosts", network.hosts
     yield "lustre_lnet.routers", site.lnet.routers
@@ -83,6 +85,19 @@ def _lists(context: Context) -> Iterator[tuple[str, tuple[str, ...]]]:
     for key, entries in (("peers", site.lnet.peers), ("udsp", site.lnet.udsp)):
         for number, entry in enumerate(entries):
             yield f"lustre_lnet.{key}[{number}].hosts", tuple(entry["hosts"])
+
+
+def _lists_of_security(security: Security) -> Iterator[tuple[str, tuple[str, ...]]]:
+    maps = security.nodemaps
+    if maps is not None:
+        yield f"{maps.where}.admins", maps.admins
+        yield f"{maps.where}.protect", maps.protect
+        for nodemap in maps.maps:
+            yield f"{nodemap.where}.hosts", nodemap.hosts
+    for tenant in security.tenants:
+        yield f"{tenant.where}.hosts", tenant.nodemap.hosts
+    for directory in security.encrypted:
+        yield f"{directory.where}.hosts", directory.hosts
 
 
 def names(context: Context) -> None:
@@ -126,9 +141,7 @@ def role_groups(context: Context) -> None:
             wanted[group].update({server: target.path for target in targets for server in target.servers})
     wanted["lustre_router"] = dict.fromkeys(context.routers(), "lustre_lnet.routers")
     mounts = [mount for filesystem in context.site.filesystems for mount in filesystem.clients]
-    wanted["lustre_client"] = {
-        host: f"{mount.path}.hosts" for mount in mounts for host in context.expanded(mount.hosts)
-    }
+    wanted["lustre_client"] = {host: mount.hosts_path for mount in mounts for host in context.expanded(mount.hosts)}
     for group, hosts in wanted.items():
         members = context.hosts.members(group) if group in context.hosts.group_names() else frozenset()
         missing = sorted(host for host in hosts if host not in members and context.hosts.knows(host))

@@ -8,6 +8,20 @@ so a key that is not here does not exist and a sentence that is here is what use
 
 from __future__ import annotations
 
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import (
+    GROUP,
+    HOST,
+    HOSTS,
+    MODE,
+    NET,
+    NID,
+    OWNER,
+    PATH,
+    SETTINGS,
+    SWITCHES,
+    VALUE,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_security import FLAVOR, SECURITY
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Either,
     Index,
@@ -19,16 +33,6 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Text,
     YesNo,
 )
-
-HOST = Text(hint="the name of a host of the inventory")
-HOSTS = ListOf(Text(hint="a host, a group or a range such as client[001-200]"), single=True)
-PATH = Text(pattern=r"/.*", hint="an absolute path")
-NET = Text(hint="an LNet network such as tcp, tcp1 or o2ib0")
-NID = Text(hint="a NID such as 10.0.0.1@tcp")
-VALUE = Text(numbers=True, hint="a string or a number")
-SETTINGS = MapOf(VALUE)
-#: ZFS and YAML both have on and off, and YAML reads them as booleans.
-SWITCHES = MapOf(Text(numbers=True, switches=True, hint="a string, a number, or on or off"))
 
 ZPOOL = Shape(
     "a zpool",
@@ -106,6 +110,12 @@ MGS_OWN = Shape(
             ListOf(ListOf(NID, least=1)),
             "The MGS is outside this inventory (client mounts only): per MGS node the list of its NIDs.",
             [],
+        ),
+        "flavor": Key(
+            FLAVOR,
+            "Security flavor of all connections to the MGS: the rule of `_mgs`, and `mgssec=` of every mount. File systems that share "
+            "an MGS have the same.",
+            None,
         ),
         **_COMMON,
     },
@@ -187,12 +197,11 @@ DIRECTORY = Shape(
     "a directory",
     {
         "path": Key(PATH, "Absolute within the file system.", example="/projects"),
-        "owner": Key(
-            Text(numbers=True, hint="a user's name or number"), "Owner, as the client that makes it knows them.", "root"
-        ),
-        "group": Key(Text(numbers=True, hint="a group's name or number"), "Group.", "root"),
-        "mode": Key(
-            Text(pattern=r"[0-7]{3,4}", hint='an octal mode in quotes, such as "0755"'), "Permissions.", "0755"
+        "owner": Key(OWNER, "Owner, as the client that makes it knows them.", "root"),
+        "group": Key(GROUP, "Group.", "root"),
+        "mode": Key(MODE, "Permissions.", "0755"),
+        "project": Key(
+            Number(1), "Project id of the directory, inherited by what is made in it (`lfs project -p ID -s`).", None
         ),
     },
     doc="The first host of the first client mount of the whole file system makes it, before anybody mounts a `subdir`.",
@@ -230,6 +239,7 @@ FILESYSTEM = Shape(
             [],
         ),
         "clients": Key(ListOf(CLIENTS), "Who mounts the file system, and where.", []),
+        **SECURITY,
     },
 )
 FILESYSTEMS = ListOf(FILESYSTEM)

@@ -16,7 +16,8 @@ from typing import Any, Iterator, Sequence
 from ansible_collections.lustre.core.plugins.plugin_utils._site import ranges, schema
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
-from ansible_collections.lustre.core.plugins.plugin_utils._site.model import ClientMount, Mgs, Param, Pool, Target
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import ClientMount, Mgs, Param, Target
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import Security
 from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
     FILESYSTEMS,
     Head,
@@ -26,9 +27,13 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
     build_params,
     build_targets,
     parse_lnet,
+    tenant_mounts,
 )
+from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security import asks
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, check, plain
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_security import Member, SecuritySlice
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_targets import add_pool, target_options
 from ansible_collections.lustre.core.plugins.plugin_utils._site.walk import Walked, entries, names, walk
 
 #: Order of roles, and of mounts: what others depend on comes first.
@@ -44,6 +49,7 @@ def node_state(
     lnet: Any = None,
     full: bool = False,
     consent: Mapping[str, Any] | None = None,
+    kerberos: Any = None,
 ) -> dict[str, Any]:
     """The wanted state of one host as plain data; raises SiteError for a description that cannot give it.
 
@@ -53,7 +59,8 @@ def node_state(
     """
     findings, own, walked = Findings(), plain(host), walk(filesystems)
     servers = (server for filesystem in walked for server in filesystem.servers)
-    state = Slicer(walked, lnet, own, Hosts(hostvars, groups, servers, own), findings, consent).state(full)
+    slicer = Slicer(walked, lnet, own, Hosts(hostvars, groups, servers, own), findings, consent, kerberos)
+    state = slicer.state(full)
     findings.stop_if_any(f"The description of the site cannot be used for {own}")
     return state
 
@@ -69,6 +76,7 @@ class Slicer:
         hosts: Hosts,
         findings: Findings,
         consent: Mapping[str, Any] | None = None,
+        kerberos: Any = None,
     ) -> None:
         self.host, self.hosts, self.findings = host, hosts, findings
         self._consent = consent or {}
@@ -87,6 +95,9 @@ class Slicer:
         self.members: list[str] = []
         self.backends: set[str] = set()
         self.peers: dict[str, None] = {}
+        self.security = None
+        if any(asks(filesystem.raw) for filesystem in walked):
+            self.security = SecuritySlice(host, hosts, self.lnet, findings, kerberos)
 
     def consent(self, key: str) -> set[str]:
         """Names of the objects that a consent is for."""
@@ -108,8 +119,9 @@ class Slicer:
         mgs = self._mgs_of(filesystem)
         if mgs is None:
             return
+        security = self.security.security(filesystem) if self.security is not None else Security()
         own = self._own_targets(head, mgs, filesystem)
-        mounts = self._own_clients(head.path, raw)
+        mounts = self._own_clients(head.path, raw) + self._own_tenants(security)
         serves_mgs = self.host in mgs.servers
         if "router" in self.roles:
             self.peers.update(dict.fromkeys(mgs.servers))
@@ -117,12 +129,13 @@ class Slicer:
             self._local_params(head, raw, ("local",))
             return
         self.members.append(head.name)
+        keyed = self._secured(head, mgs, security, own, mounts)
         for target in own:
-            self._add_target(target, mgs)
+            self._add_target(target, mgs, keyed)
         for mount in mounts:
-            self._add_client(mount, head, mgs)
+            self._add_client(mount, head, mgs, keyed)
         if any(mount.whole for mount in mounts):
-            self._add_directories(head, raw)
+            self._add_directories(head, raw, security)
         self._local_params(head, raw, ("local", "mount") if mounts else ("local",))
         if mgs.servers and self.host == mgs.servers[0]:
             self._mgs_params(head, raw)
@@ -153,7 +166,9 @@ class Slicer:
             self.findings.add(f"{mgs.path}.of", what, "Name one of this list.", "mgs-of")
             return None
         found = self._own_mgs(owner)
-        return None if found is None or found.way == "of" else Mgs(mgs.path, "of", found.servers, mgs.of, found.nids)
+        if found is None or found.way == "of":
+            return None
+        return Mgs(mgs.path, "of", found.servers, mgs.of, found.nids, flavor=found.flavor)
 
     def _own_mgs(self, filesystem: Walked) -> Mgs | None:
         if filesystem.position not in self._mgs:
@@ -161,7 +176,7 @@ class Slicer:
             clean = check(schema.MGS_OWN, filesystem.raw.get("mgs"), f"{head.path}.mgs", self.findings)
             mgs = None if clean is UNUSABLE else build_mgs(clean, head, self.findings)
             if mgs is not None and mgs.way == "combined":
-                mgs = Mgs(mgs.path, mgs.way, _mdt0_servers(filesystem) or mgs.servers)
+                mgs = Mgs(mgs.path, mgs.way, _mdt0_servers(filesystem) or mgs.servers, flavor=mgs.flavor)
             self._mgs[filesystem.position] = mgs
         return self._mgs[filesystem.position]
 
@@ -186,6 +201,23 @@ class Slicer:
                 )
         return found
 
+    def _own_tenants(self, security: Security) -> list[ClientMount]:
+        return [mount for mount in tenant_mounts(security.tenants) if self.hosts.named(self.host, mount.hosts)]
+
+    def _secured(
+        self, head: Head, mgs: Mgs, security: Security, own: list[Target], mounts: list[ClientMount]
+    ) -> list[str]:
+        """Notes a file system's security; what the mounts of this host get of it."""
+        if self.security is None:
+            return []
+        parts = {_ROLE_OF[target.kind] for target in own} | ({"mgs"} if self.host in mgs.servers else set())
+        parts |= {"client"} if mounts else set()
+        owner = mgs.of if mgs.way == "of" else head.name
+        nodes = tuple(tuple(node) for node in self._nodes(mgs)) if mgs.flavor else ()
+        sharers = tuple(other for other in self.walked if owner in (other.raw.get("name"), _of(other)))
+        self.security.add(Member(head.name, mgs, owner, security, frozenset(parts), nodes, sharers))
+        return self.security.mount_options(security, mgs)
+
     # What they become
 
     def _nodes(self, mgs: Mgs) -> list[list[str]]:
@@ -193,7 +225,7 @@ class Slicer:
             return [list(node) for node in mgs.nids]
         return [self.lnet.needed_nids(server, f"{mgs.path}.servers") for server in mgs.servers]
 
-    def _add_target(self, target: Target, mgs: Mgs) -> None:
+    def _add_target(self, target: Target, mgs: Mgs, keyed: list[str]) -> None:
         own_mgs = target.kind == "mgt" or target.mgs
         nodes = [] if own_mgs else self._nodes(mgs)
         fsname = None if target.kind == "mgt" else target.fsname
@@ -207,9 +239,9 @@ class Slicer:
         if target.managed_by != "site":
             self.cluster_managed.append(target.label)
         if primary:
-            self.targets.append(self._target(target, fsname, nodes))
+            self.targets.append(target_options(target, fsname, nodes, self.lnet))
             if target.backend == "zfs":
-                self._add_pool(target)
+                add_pool(self.pools, target)
         self._add_mount(
             (("mgt", "mdt", "ost").index(target.kind), target.index or 0),
             {
@@ -219,7 +251,7 @@ class Slicer:
                 "label": target.label,
                 "fsname": fsname,
                 "mgs_nids": nodes,
-                "options": list(target.mount_options),
+                "options": [*target.mount_options, *keyed],
                 "state": "mounted" if here else "present",
                 "boot": here,
                 "automount": False,
@@ -227,53 +259,9 @@ class Slicer:
             },
         )
 
-    def _target(self, target: Target, fsname: str | None, nodes: list[list[str]]) -> dict[str, Any]:
-        several = len(target.servers) > 1
-        return {
-            "label": target.label,
-            "kind": target.kind,
-            "fsname": fsname,
-            "index": target.index,
-            "mgs": target.mgs,
-            "backend": target.backend,
-            "device": target.device,
-            "mgs_nids": nodes,
-            "service_nids": [self.lnet.needed_nids(server, f"{target.path}.servers") for server in target.servers]
-            if several
-            else [],
-            "networks": list(target.networks),
-            "mkfs_options": target.mkfs_options,
-            "mount_fs_options": target.mount_fs_options,
-            "params": dict(target.params),
-            "format": target.format,
-            "tune": target.tune,
-            **({"replace": True} if target.replace else {}),
-        }
-
-    def _add_pool(self, target: Target) -> None:
-        """The pool under a ZFS target of this host, in the options of ``lustre.core.zpool``; without vdevs it must exist."""
-        pool = target.pool or Pool(target.path, target.device.partition("/")[0], (), {}, {})
-        known = self.pools.setdefault(
-            pool.name,
-            {
-                "name": pool.name,
-                "vdevs": [],
-                "properties": {},
-                "filesystem_properties": {},
-                "create": False,
-                # A cluster manager imports its pools itself, where it wants them.
-                "import": target.managed_by == "site",
-            },
-        )
-        if pool.vdevs:
-            known["vdevs"] = [{"type": vdev.type, "devices": list(vdev.devices)} for vdev in pool.vdevs]
-            known["create"] = target.format
-        known["properties"].update(pool.properties)
-        known["filesystem_properties"].update(pool.filesystem_properties)
-
-    def _add_client(self, mount: ClientMount, head: Head, mgs: Mgs) -> None:
+    def _add_client(self, mount: ClientMount, head: Head, mgs: Mgs, keyed: list[str]) -> None:
         self.roles.add("client")
-        options = list(mount.options) + [f"network={net}" for net in mount.networks]
+        options = [*mount.options, *(f"network={net}" for net in mount.networks), *keyed]
         wanted: dict[str, Any] = {
             "kind": "client",
             "path": mount.mount_path,
@@ -295,9 +283,9 @@ class Slicer:
             [name for name, mgs in users if name == owner or (isinstance(mgs, Mapping) and mgs.get("of") == owner)]
         )
 
-    def _add_directories(self, head: Head, raw: Mapping[str, Any]) -> None:
+    def _add_directories(self, head: Head, raw: Mapping[str, Any], security: Security) -> None:
         """Exactly one host makes them: the first of the first client mount that sees the whole file system."""
-        if not raw.get("directories"):
+        if not raw.get("directories") and not security.tenants:
             return
         path = f"{head.path}.directories"
         for number, entry in entries(raw.get("clients")):
@@ -310,17 +298,17 @@ class Slicer:
             return
         if self.hosts.first(mount.hosts) != self.host:
             return
-        clean = check(schema.FILESYSTEM.keys["directories"].type, raw["directories"], path, self.findings)
-        for directory in build_directories([] if clean is UNUSABLE else clean):
-            self.directories.append(
-                {
-                    "fsname": head.name,
-                    "path": mount.mount_path.rstrip("/") + directory.path,
-                    "owner": directory.owner,
-                    "group": directory.group,
-                    "mode": directory.mode,
-                }
-            )
+        clean = check(schema.FILESYSTEM.keys["directories"].type, raw.get("directories") or [], path, self.findings)
+        for directory in build_directories([] if clean is UNUSABLE else clean, security.tenants):
+            wanted = {
+                "fsname": head.name,
+                "path": mount.mount_path.rstrip("/") + directory.path,
+                "owner": directory.owner,
+                "group": directory.group,
+                "mode": directory.mode,
+                "project": directory.project,
+            }
+            self.directories.append(without_none(wanted))
 
     def _add_mount(self, order: tuple[int, int], wanted: dict[str, Any]) -> None:
         wanted["remount"] = wanted["path"] in self.consent("remount")
@@ -371,7 +359,13 @@ class Slicer:
             "mgs_users": self.mgs_users,
             "cluster_managed": self.cluster_managed,
             "expected": self.lnet.expected([*self.peers, *self.lnet.routers], self._outside()),
+            **(self.security.state() if self.security is not None else {}),
         }
+
+
+def _of(filesystem: Walked) -> Any:
+    mgs = filesystem.raw.get("mgs")
+    return mgs.get("of") if isinstance(mgs, Mapping) else None
 
 
 def _mdt0_servers(filesystem: Walked) -> tuple[str, ...]:

@@ -1,0 +1,146 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Security and tenants in the form the rules and the slice work on.  ``where`` is the place the user wrote it at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Nodemaps that make themselves, and the one that always is there.
+SERVERS, ADMINS, DEFAULT = "servers", "admins", "default"
+#: What a tenant may do beyond files, unless the description says otherwise.
+TENANT_ROLES = ("dne_ops", "file_perms")
+
+
+@dataclass(frozen=True)
+class FlavorRule:
+    """One rule of a file system; ``network`` is ``default`` for all, ``direction`` empty for all."""
+
+    where: str
+    flavor: str
+    network: str = "default"
+    direction: str = ""
+
+
+@dataclass(frozen=True)
+class Ssk:
+    """How shared keys are made and where they lie."""
+
+    where: str
+    directory: str
+    nodemap: str
+    crypt: str
+    hmac: str
+    key_bits: int
+    prime_bits: int
+    lifetime: int
+
+
+@dataclass(frozen=True)
+class Nodemap:
+    """One nodemap: whose NIDs, and ``options`` of the module beside name, state and ranges (only those that were given)."""
+
+    where: str
+    name: str
+    hosts: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    state: str = "present"
+
+    @property
+    def trusts(self) -> bool:
+        """Whether root and users of its hosts are who they are in the file system."""
+        return bool(self.options.get("admin")) and bool(self.options.get("trusted"))
+
+
+@dataclass(frozen=True)
+class Nodemaps:
+    where: str
+    active: bool | None
+    admins: tuple[str, ...]
+    protect: tuple[str, ...]
+    #: None when the description says nothing of it.
+    default: dict[str, Any] | None = field(hash=False)
+    maps: tuple[Nodemap, ...] = ()
+    purge: bool = False
+
+
+@dataclass(frozen=True)
+class TenantMount:
+    where: str
+    path: str
+    options: tuple[str, ...]
+    automount: bool
+    boot: bool
+    timeout: int
+
+
+@dataclass(frozen=True)
+class Tenant:
+    where: str
+    name: str
+    subdir: str
+    owner: str
+    group: str
+    mode: str
+    project: int | None
+    mount: TenantMount | None
+    encryption: bool
+    trusted: bool
+    nodemap: Nodemap
+
+    @property
+    def present(self) -> bool:
+        return self.nodemap.state == "present"
+
+
+@dataclass(frozen=True)
+class Encrypted:
+    where: str
+    path: str
+    hosts: tuple[str, ...]
+    state: str
+    key: str
+    key_file: str
+    #: What is handed on as it stands: owner, group, mode, contents, filenames.
+    options: dict[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Kerberos:
+    where: str
+    realm: str
+    kdcs: tuple[str, ...]
+    admin_server: str
+    source: str
+    files: str
+    enctypes: tuple[str, ...]
+    domain: str
+    principals: dict[str, tuple[str, ...]] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Security:
+    """What one file system asks for; empty for most."""
+
+    flavors: tuple[FlavorRule, ...] = ()
+    allow_ineffective: bool = False
+    purge_flavors: bool = False
+    ssk: Ssk | None = None
+    nodemaps: Nodemaps | None = None
+    tenants: tuple[Tenant, ...] = ()
+    encrypted: tuple[Encrypted, ...] = ()
+
+    @property
+    def maps(self) -> bool:
+        """Whether it says anything of nodemaps."""
+        return self.nodemaps is not None or bool(self.tenants)
+
+
+def is_kerberos(flavor: str) -> bool:
+    return flavor.startswith("krb5")
+
+
+def is_ssk(flavor: str) -> bool:
+    return flavor.startswith("sk")

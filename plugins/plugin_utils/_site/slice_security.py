@@ -1,0 +1,210 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Security as one host has it: its flavors, keys, principals and nodemaps.
+
+Made only where the description asks for security, so that a site without pays nothing.
+Variables of other hosts are read on the MGS alone, which keeps the nodemaps of all; a
+client knows its own nodemap from its own name and NIDs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Sequence
+
+from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
+from ansible_collections.lustre.core.plugins.plugin_utils._site.kerberos_names import (
+    FQDN_VARIABLE,
+    fqdn_of,
+    principals_of,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Mgs
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import (
+    Security,
+    Ssk,
+    is_kerberos,
+    is_ssk,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security import (
+    build_kerberos,
+    security_of,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
+from ansible_collections.lustre.core.plugins.plugin_utils._site.walk import Walked
+
+#: The parts in Lustre for which the daemon of a server answers.
+SERVICES = ("mgs", "mds", "oss")
+
+
+class Member(NamedTuple):
+    """A file system that this host has a part in."""
+
+    name: str
+    mgs: Mgs
+    #: Name of the file system that the MGS is described under.
+    owner: str
+    security: Security
+    parts: frozenset[str]
+    #: NIDs of the MGS, per node.
+    nodes: tuple[tuple[str, ...], ...]
+    #: Its MGS: all file systems that it keeps, with the paths of their descriptions.
+    sharers: tuple[Walked, ...]
+
+    @property
+    def flavors(self) -> list[str]:
+        return [rule.flavor for rule in self.security.flavors] + ([self.mgs.flavor] if self.mgs.flavor else [])
+
+
+class SecuritySlice:
+    """Collects what the file systems of a host ask for, then says it in the options of the modules."""
+
+    def __init__(self, host: str, hosts: Hosts, lnet: LnetSlice, findings: Findings, kerberos: Any) -> None:
+        self.host, self.hosts, self.lnet, self.findings = host, hosts, lnet, findings
+        self._raw_kerberos = kerberos
+        self.members: list[Member] = []
+
+    def security(self, filesystem: Walked) -> Security:
+        return security_of(filesystem.raw, f"lustre_filesystems[{filesystem.position}]", self.findings)
+
+    def add(self, member: Member) -> None:
+        self.members.append(member)
+
+    def mount_options(self, security: Security, mgs: Mgs) -> list[str]:
+        """What every mount of the file system, of targets and clients, is given."""
+        options = [f"mgssec={mgs.flavor}"] if mgs.flavor else []
+        uses = any(is_ssk(flavor) for flavor in [*(rule.flavor for rule in security.flavors), mgs.flavor])
+        if security.ssk is not None and uses:
+            options.append(f"skpath={security.ssk.directory}")
+        return options
+
+    def state(self) -> dict[str, Any]:
+        """The keys of ``node_state`` that are about security, those that have anything to say."""
+        found = {
+            "flavors": self._flavors(),
+            "ssk_keys": self._keys(),
+            "gss": self._gss(),
+            "kerberos": self._kerberos(),
+        }
+        return {key: value for key, value in found.items() if value}
+
+    # Flavors
+
+    def _flavors(self) -> dict[str, Any]:
+        """The rules of all file systems whose MGS this host starts."""
+        rules: list[dict[str, str]] = []
+        purge: list[str] = []
+        ineffective = False
+        for member in self.members:
+            if not member.mgs.servers or member.mgs.servers[0] != self.host:
+                continue
+            rules += [
+                {"target": member.name, "network": rule.network, "direction": rule.direction, "flavor": rule.flavor}
+                for rule in member.security.flavors
+            ]
+            own = member.owner == member.name
+            if own and member.mgs.flavor:
+                rules.append({"target": "_mgs", "network": "default", "direction": "", "flavor": member.mgs.flavor})
+            if member.security.purge_flavors:
+                purge += [member.name, *(["_mgs"] if own else [])]
+            ineffective = ineffective or member.security.allow_ineffective
+        if not rules and not purge:
+            return {}
+        return {"rules": rules, "purge": purge, "allow_ineffective": ineffective}
+
+    # Shared keys
+
+    def _keys(self) -> list[dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for member in self.members:
+            ssk = member.security.ssk
+            if ssk is None:
+                continue
+            for key in self._keys_of(member, ssk):
+                found.setdefault(key["path"], key)
+        return list(found.values())
+
+    def _keys_of(self, member: Member, ssk: Ssk) -> list[dict[str, Any]]:
+        keys = []
+        own, every = self._nodemap(member, ssk), self._nodemaps(member, ssk)
+        serves = bool(member.parts & {"mds", "oss"})
+        if serves:
+            keys += [
+                _key(member, ssk, name, "server", ("server", "client") if name == own else ("server",))
+                for name in every
+            ]
+        elif "client" in member.parts:
+            keys.append(_key(member, ssk, own, "client", ("client",)))
+        if is_ssk(member.mgs.flavor):
+            runs = "mgs" in member.parts
+            for name in every if runs else [own]:
+                types = (*(["mgs"] if runs else []), *(["client"] if name == own and member.parts - {"mgs"} else []))
+                keys.append(_key(member, ssk, name, "server" if runs else "client", types, mgs=True))
+        return keys
+
+    def _nodemap(self, member: Member, ssk: Ssk) -> str:
+        """The nodemap that this host's NIDs are in."""
+        return ssk.nodemap
+
+    def _nodemaps(self, member: Member, ssk: Ssk) -> list[str]:
+        """Every nodemap that a client of the file system can be in."""
+        return [ssk.nodemap]
+
+    # Kerberos and the daemons
+
+    def _gss(self) -> dict[str, Any]:
+        flavors = [flavor for member in self.members for flavor in member.flavors]
+        kerberos, ssk = any(map(is_kerberos, flavors)), any(map(is_ssk, flavors))
+        if not kerberos and not ssk:
+            return {}
+        parts = self._parts()
+        found = {"kerberos": kerberos, "ssk": ssk, "services": [part for part in SERVICES if part in parts]}
+        realm = self.realm
+        return {**found, **({"realm": realm.realm} if kerberos and realm is not None else {})}
+
+    @property
+    def realm(self) -> Any:
+        return build_kerberos(self._raw_kerberos, self.findings)
+
+    def _parts(self) -> frozenset[str]:
+        """What this host is in those of its file systems that use keys at all."""
+        keyed = [one for one in self.members if any(is_kerberos(name) or is_ssk(name) for name in one.flavors)]
+        return frozenset(part for one in keyed for part in one.parts)
+
+    def _kerberos(self) -> dict[str, Any]:
+        if not any(is_kerberos(flavor) for member in self.members for flavor in member.flavors):
+            return {}
+        # Of all its parts: the daemon asks for a principal of each service, and goes without Kerberos when one is missing.
+        parts = self._parts()
+        kerberos = self.realm
+        if kerberos is None:
+            what = "a flavor of Kerberos is asked for, and the site has no realm"
+            self.findings.add("lustre_kerberos", what, "Describe it with realm and kdcs.", "flavor-kerberos")
+            return {}
+        fqdn = fqdn_of(self.hosts, kerberos, self.host)
+        if not fqdn:
+            what = "its full name is not known, and its principals are made of it"
+            fix = f"Say lustre_kerberos.domain, or give the host {FQDN_VARIABLE}."
+            self.findings.add(f"host {self.host}", what, fix, "kerberos-fqdn")
+            return {}
+        principals = principals_of(kerberos, self.host, fqdn, parts)
+        return {"realm": kerberos.realm, "principals": principals, "fqdn": fqdn}
+
+
+def _key(member: Member, ssk: Ssk, nodemap: str, side: str, types: Sequence[str], mgs: bool = False) -> dict[str, Any]:
+    """A key in the options of ``lustre.core.ssk_key``; one of an MGS is for all file systems that it keeps."""
+    of = f"{member.owner}.mgs" if mgs else member.name
+    return without_none(
+        {
+            "path": f"{ssk.directory.rstrip('/')}/{of}.{side}.{nodemap}.key",
+            "types": list(types),
+            "fsname": None if mgs else member.name,
+            "mgs_nids": [nid for node in member.nodes for nid in node] if mgs else None,
+            "nodemap": nodemap,
+            "crypt": ssk.crypt,
+            "hmac": ssk.hmac,
+            "key_bits": ssk.key_bits,
+            "prime_bits": ssk.prime_bits,
+            "lifetime": ssk.lifetime,
+            "state": "present",
+        }
+    )
