@@ -146,7 +146,7 @@ def test_a_site_file_that_cannot_be_read_is_no_success(tmp_path: Path, playbook:
     assert done.returncode != 0
     assert "no host of the groups lustre_* has a description" in shown(done)
     assert 'Did you mean "filesystems"?' in shown(done)
-    assert "lustre_filesystems and lustre_lnet below" in shown(done)
+    assert "lustre_filesystems, lustre_lnet and lustre_kerberos below" in shown(done)
 
 
 def test_the_filter_gives_plain_data_in_a_play(tmp_path: Path) -> None:
