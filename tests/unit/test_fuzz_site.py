@@ -105,6 +105,13 @@ def test_anything_at_all(value: Any) -> None:
     look(value)
 
 
+def test_an_empty_key_and_an_endless_name_are_told_in_a_sentence_that_is_read() -> None:
+    """Found by a long run: a problem without a path, and one of 5,158 letters."""
+    look({"": ""})
+    look({"hosts": {"1" * 2500: "a[1-"}})
+    look({"hosts": {"1" * 2500 + "[1-": {"nids": "x" * 2500}}})
+
+
 # ---- what is valid ---------------------------------------------------------------------------
 
 

@@ -13,6 +13,8 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import LustreE
 
 #: Looking for a similar name among 20,000 hosts must not take a second per misspelt one.
 _MANY = 200
+#: Letters of a problem's path, finding and fix that are shown: a pasted page as the name of a host buries no other problem.
+_LETTERS = (200, 900, 600)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Problem:
     rule: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.what.rstrip('.')}. {self.fix}".strip()
+        path, what, fix = (_cut(text, most) for text, most in zip((self.path, self.what, self.fix), _LETTERS))
+        return f"{path}: {what.rstrip('.')}. {fix}".strip()
 
 
 @dataclass
@@ -36,7 +39,8 @@ class Findings:
     warnings: list[Problem] = field(default_factory=list)
 
     def add(self, path: str, what: str, fix: str, rule: str) -> None:
-        problem = Problem(path, what, fix, rule)
+        # a key that is an empty text has no other name
+        problem = Problem(path or '""', what, fix, rule)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -93,4 +97,8 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing (null)"
     text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return _cut(text, 80)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
