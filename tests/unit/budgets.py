@@ -22,6 +22,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.service import ServiceResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.ssk_key import SskKeyResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
@@ -33,6 +34,7 @@ from tests.unit.models.mount_node import MountModel
 from tests.unit.models.param_model import ParamModel
 from tests.unit.models.pool_model import PoolModel
 from tests.unit.models.srpc_model import SrpcModel
+from tests.unit.models.ssk_model import KEYS, SskModel
 from tests.unit.models.unit_model import Unit, UnitModel
 
 MGS = [["10.77.0.11@tcp"], ["10.77.0.12@tcp"]]
@@ -177,6 +179,15 @@ def flavor(count: int) -> Node:
     return Node(model, lambda: FlavorResource.from_options(wants, ["fs1", "fs2"]))
 
 
+def ssk_key(count: int) -> Node:
+    model = SskModel()
+    wants = [
+        {"path": f"{KEYS}/fs{number}.key", "types": ["server"], "fsname": f"fs{number}", "state": "loaded"}
+        for number in range(count)
+    ]
+    return Node(model, lambda: SskKeyResource.from_options(wants, local=model.local()), model.write)
+
+
 NODES: dict[str, Callable[[int], Node]] = {
     made.__name__: made
     for made in (
@@ -192,5 +203,6 @@ NODES: dict[str, Callable[[int], Node]] = {
         service,
         directory,
         flavor,
+        ssk_key,
     )
 }

@@ -18,12 +18,14 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     file_io,
     firewall,
     fstab,
+    keyring,
     keytab_file,
     krb5,
     krb5_conf,
     lctl,
     lctl_params,
     lfs,
+    lgss_sk,
     libext2fs,
     llog,
     lnetctl,
@@ -115,6 +117,11 @@ SRPC_CONTEXTS = tuple(
     for line in text.splitlines()
     if "- {" in line
 )
+
+
+#: Attributes on standard output, the dump on standard error: both in one text.
+SSK_KEY = "".join(recorded("security/lgss_sk-read"))
+KEYRINGS = recorded("security/load-keys", "security/lgss_sk-load")
 
 
 def _state(text: str) -> Any:
@@ -250,6 +257,11 @@ CASES: dict[str, Case] = {
     "lctl_params.refused_instances": Case(lctl_params.refused_instances, PARAM_ERRORS),
     "lctl_params.keys": Case(lctl_params.keys, recorded("params/recovery_status", "params/mdc-import")),
     "lctl_params.filesystems": Case(lctl_params.filesystems, recorded("params/mgs-filesystems")),
+    "keyring.parse_show": Case(keyring.parse_show, KEYRINGS),
+    "keyring.loaded": Case(answering(keyring.loaded), KEYRINGS),
+    "lgss_sk.parse_read": Case(lgss_sk.parse_read, (SSK_KEY,)),
+    "lgss_sk.read": Case(answering(lambda run: lgss_sk.read(run, "/k/a")), (SSK_KEY,)),
+    "lgss_sk.redacted": Case(lgss_sk.redacted, (SSK_KEY,)),
     "lfs.parse_df": Case(lfs.parse_df, DF),
     "lfs.df": Case(answering(lambda run: lfs.df(run, "/mnt/fs1")), DF),
     "llog.is_record": Case(llog.is_record, tuple(LOGS[0].splitlines()[:5])),

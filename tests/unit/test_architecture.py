@@ -176,6 +176,7 @@ def given_keys() -> dict[str, frozenset[str]]:
         **dict.fromkeys(
             (
                 "firewall",
+                "ssk_key",
                 "flavor",
                 "gss",
                 "kdc_principal",
