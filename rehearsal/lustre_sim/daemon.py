@@ -32,7 +32,7 @@ SITE = "/var/lib/lustre-sim/site"
 TICK = 1.0
 # What users other than root may ask: everything that only reads. The real tools need no privilege for these, either.
 UNPRIVILEGED = re.compile(
-    r"(node\.(ping|loaded)|lnet\.(nids|ping|which_nid)|obd\.(devices|filesystems|check)|"
+    r"(node\.(ping|loaded)|lnet\.(nids|ping|which_nid)|obd\.(devices|filesystems|check)|gss\.flush|"
     r"\w+\.(\w+_)?(show|list|get|info|df|read))\Z"
 )
 
@@ -85,6 +85,7 @@ class Daemon:
     def _converse(self, connection: socket.socket) -> None:
         with connection:
             privileged = _peer_uid(connection) == 0
+            self.node.asker.gone = lambda: _closed(connection)
             try:
                 while (request := receive_frame(connection)) is not None:
                     send_frame(connection, self.answer(request, privileged))
@@ -111,6 +112,15 @@ class Daemon:
 def _peer_uid(connection: socket.socket) -> int:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[1])
+
+
+def _closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _detach() -> None:
@@ -143,6 +153,7 @@ def main(argv: list[str]) -> int:
         _detach()
     runtime = os.path.dirname(options.socket)
     daemon = Daemon(Node(options.name, options.persistent, runtime, options.site), options.socket)
+    daemon.node.gss.background = True
     try:
         daemon.open()
     except SimError as error:

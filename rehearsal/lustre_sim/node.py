@@ -19,13 +19,13 @@ from __future__ import annotations
 import errno
 import importlib
 import importlib.util
-import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from .settings import on_disk
 from .sim_error import NotLoaded, SimError
 
 Operation = Callable[..., Any]
@@ -37,6 +37,7 @@ SUBSYSTEMS: dict[str, str] = {
     "targets": "kernel.targets:Targets",
     "mounts": "kernel.mounts:Mounts",
     "obd": "kernel.obd:Obd",
+    "gss": "kernel.gss:Gss",
     "params": "kernel.params:Params",
 }
 
@@ -53,6 +54,10 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "poll_interval": 1.0,  # seconds between two looks at the mount table
     "import_interval": 5.0,  # seconds between two looks of a client at its servers
     "recovery_time": 0.0,  # seconds a restarted target stays in recovery
+    "flavor_delay": 4.0,  # seconds until the first connection follows a changed rule (recorded: 20 to 37)
+    "flavor_spread": 1.0,  # seconds between two connections of a node that follow
+    "flush_delay": 2.0,  # seconds until a context that was flushed comes again, as with the next request
+    "gss_retry": 0.5,  # seconds between two attempts that a server rejects
     "umount_delay": 0.0,  # seconds the kernel needs to release a target
 }
 
@@ -118,6 +123,7 @@ class Node:
     mounts: Any
     obd: Any
     params: Any
+    gss: Any
 
     def __init__(
         self,
@@ -138,6 +144,7 @@ class Node:
         self.lock = threading.RLock()
         self.log_lines: list[str] = []
         self._modules: set[str] = set()
+        self.asker = threading.local()  # of each thread that serves a tool: ``gone()`` says that the tool has ended
         for folder in (persistent_dir, runtime_dir, site_dir):
             os.makedirs(folder, exist_ok=True)
         self.settings = {**DEFAULT_SETTINGS, **self._settings_on_disk(), **(settings or {})}
@@ -163,14 +170,7 @@ class Node:
         self._services.update({f"{name}.{service}": function for service, function in part.services().items()})
 
     def _settings_on_disk(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for folder in (self.site_dir, self.persistent_dir):
-            try:
-                with open(os.path.join(folder, "settings.json"), encoding="utf-8") as stream:
-                    found.update(json.load(stream))
-            except FileNotFoundError:
-                continue
-        return found
+        return on_disk((self.site_dir, self.persistent_dir))
 
     # -- the doors ---------------------------------------------------------------------------------------------
 
@@ -181,6 +181,11 @@ class Node:
         if not self._modules and op not in ALWAYS:
             raise NotLoaded()
         return self._ops[op](**args)
+
+    def asker_gone(self) -> bool:
+        """Whether the tool that this thread works for was killed."""
+        gone = getattr(self.asker, "gone", None)
+        return bool(gone is not None and gone())
 
     def rpc(self, nid: str, request: Mapping[str, Any], timeout: float | None = None) -> Any:
         """Ask the node behind ``nid``; SimError(ETIMEDOUT, EHOSTUNREACH, ...) when LNet does not get there."""

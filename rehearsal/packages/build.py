@@ -38,13 +38,19 @@ COMMON_TOOLS = {
     "lustre_rmmod": "usr/sbin/lustre_rmmod",
     "mount.lustre": "sbin/mount.lustre",
     "lustre-simd": "usr/sbin/lustre-simd",
+    "lgss_sk": "usr/sbin/lgss_sk",
 }
 SERVER_TOOLS = {
     "mkfs.lustre": "usr/sbin/mkfs.lustre",
     "tunefs.lustre": "usr/sbin/tunefs.lustre",
     "l_getidentity": "usr/sbin/l_getidentity",
 }
-DIVERTED = {"modprobe": ["sbin/modprobe"], "modinfo": ["sbin/modinfo"], "lsmod": ["sbin/lsmod", "bin/lsmod"]}
+DIVERTED = {
+    "modprobe": ["sbin/modprobe"],
+    "modinfo": ["sbin/modinfo"],
+    "lsmod": ["sbin/lsmod", "bin/lsmod"],
+    "keyctl": ["bin/keyctl"],
+}
 
 
 def repository(cache: Path) -> Path:
@@ -113,7 +119,7 @@ def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str
     _put(tree, "DEBIAN/postinst", b"#!/bin/sh\nset -e\nsystemctl daemon-reload >/dev/null 2>&1 || true\n", 0o755)
     against = f"lustre-{other}-utils"
     fields = {
-        "Depends": "python3, kmod, e2fsprogs",
+        "Depends": "python3, kmod, e2fsprogs, keyutils",
         "Conflicts": against,
         "Replaces": against,
         "Description": f"Lustre {kind} tools (simulated, for rehearsals)",
@@ -150,6 +156,7 @@ def _modules(tree: Path, out: Path, kind: str, other: str, kernel: str) -> None:
         "ksocklnd",
         "ptlrpc",
         "lustre",
+        "ptlrpc_gss",
         *(("mdt", "ofd", "mgs") if kind == "server" else ()),
     ):
         _put(

@@ -32,15 +32,15 @@ from tests.rehearsal_sim.support import REHEARSAL, make_node
 
 TOOLS = (
     "lctl", "lnetctl", "lfs", "mkfs.lustre", "tunefs.lustre", "mount.lustre", "lustre_rmmod", "modprobe", "modinfo",
-    "lsmod",
+    "lsmod", "lgss_sk", "keyctl",
 )  # fmt: skip
 #: real programs that recordings use on the output of a tool, on the host's files and on its devices
 REAL = (
-    "awk", "blkid", "cat", "cp", "dd", "e2label", "echo", "egrep", "findmnt", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
-    "sed", "seq", "sort", "tail", "touch", "tr", "umount", "wc",
+    "awk", "blkid", "cat", "chmod", "cp", "dd", "e2label", "echo", "egrep", "findmnt", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
+    "sed", "seq", "sort", "tail", "touch", "tr", "umount", "uniq", "wc",
 )  # fmt: skip
 #: those of them that change something: only below the host's folder
-WRITERS = ("cp", "dd", "e2label", "mkdir", "rm", "touch", "umount")
+WRITERS = ("chmod", "cp", "dd", "e2label", "mkdir", "rm", "touch", "umount")
 _OURS = re.compile(r"(?<![\w./-])(?=/(?:dev/(?:vd|\$)|mnt/|root/|tmp/|proc/mounts|etc/mtab))")
 
 
@@ -49,7 +49,7 @@ class Door:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.site_dir, self.persistent_dir = node.site_dir, node.persistent_dir
+        self.site_dir, self.persistent_dir, self.runtime_dir = node.site_dir, node.persistent_dir, node.runtime_dir
 
     def call(self, op: str, /, **args: Any) -> Any:
         return json.loads(json.dumps(self._node.call(op, **json.loads(json.dumps(args)))))
@@ -163,6 +163,7 @@ def simulated_host(description: Mapping[str, Any]) -> Iterator[Host]:
                 stream.truncate(megabytes << 20)
         node = make_node(folder / "state", "host", description["interfaces"], clock=FakeClock(), routing_delay=3600.0)
         node.lnet.messages.wire = DeadWire()
+        (Path(node.site_dir) / "settings.json").write_text('{"prime_seconds": 0}', encoding="utf-8")
         path = os.environ["PATH"] if description.get("plain_e2fsprogs") else f"{_aware(folder)}:{os.environ['PATH']}"
         patch.setenv("PATH", path)
         patch.setenv("LC_ALL", "C")

@@ -20,6 +20,7 @@ from ..node import Node, Operation, Subsystem
 from ..sim_error import SimError
 from . import mgs_records as records
 from .llog import LogStore
+from .srpc import SELF, Rules
 
 _TARGET_LOG = re.compile(r"(?P<fs>.{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-f]{4})\Z")
 
@@ -35,6 +36,7 @@ class Mgs(Subsystem):
         self.started = 0.0
         self.state: dict[str, Any] = {}
         self.logs = LogStore(self.state)
+        self.srpc = Rules(self)
 
     @property
     def running(self) -> bool:
@@ -54,8 +56,11 @@ class Mgs(Subsystem):
             "mgs.MGS.ir_timeout": str(_IR_TIMEOUT),
             "mgs.MGS.num_exports": "1",
             "mgs.MGS.uuid": "MGS",
+            "mgs.MGS.srpc_rules": "",
         }
         written = [fsname for fsname in self.filesystems() if self.logs.live(f"{fsname}-client")]
+        if f"{SELF}-sptlrpc" in self.logs.names():
+            written.append(SELF)
         for fsname in (*written, "params"):  # recorded: an empty log is listed and not live
             found[f"mgs.MGS.live.{fsname}"] = lambda fsname=fsname: self.live(fsname)
         return found
@@ -110,7 +115,7 @@ class Mgs(Subsystem):
             }
             if f"{fsname}-MDT0000" not in targets:
                 raise SimError(errno.EINVAL, f"the log {fsname}-client names no MDT0000")
-            return {"fsname": fsname, "targets": targets}
+            return {"fsname": fsname, "targets": targets, "srpc": self.srpc.of(fsname)}
 
     def register(self, from_nid: str, target: dict[str, Any]) -> dict[str, Any]:
         """A target that starts introduces itself.
@@ -164,6 +169,7 @@ class Mgs(Subsystem):
         fsname, name = target["fsname"], target["name"]
         if name.endswith("-MDT0000"):
             self.logs.erase(log for log in self.logs.names() if log.rsplit("-", 1)[0] == fsname)
+            self.srpc.forget(fsname)
             self.state["targets"] = {
                 key: value for key, value in self.state["targets"].items() if value["fsname"] != fsname
             }
@@ -192,6 +198,7 @@ class Mgs(Subsystem):
             *names,
             "",
             "Secure RPC Config Rules:",
+            *self.srpc.lines(fsname),
             "",
             "imperative_recovery_state:",
             f"    state: {state}",
@@ -211,6 +218,7 @@ class Mgs(Subsystem):
                 raise SimError(errno.ENOENT, name)
             logs = [log for log in self.logs.names() if log.rsplit("-", 1)[0] == name]
             self.logs.erase(logs)
+            self.srpc.forget(name)
             if len(logs) > 1:
                 self.logs.create(f"{name}-client")
             for key in [key for key, target in self.state["targets"].items() if target["fsname"] == name]:

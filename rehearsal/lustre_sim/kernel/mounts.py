@@ -18,6 +18,7 @@ from typing import Any
 from ..faults import Faults
 from ..node import UNREACHABLE, Node, Operation, Subsystem
 from ..sim_error import SimError
+from . import srpc
 from . import targets as target_module
 
 _CLIENT_SPEC = re.compile(r"(?P<nids>[^/]+):/(?P<fsname>[^/]+)(?P<subdir>/.*)?\Z")
@@ -182,6 +183,7 @@ class Mounts(Subsystem):
             raise SimError(errno.ENETDOWN, "LNet has no network")
         nids = [nid for group in groups for nid in group]
         try:
+            self.node.gss.connect_mgs(nids, srpc.mgssec(options))
             config = self.ask_mgs(nids, {"service": "mgs.config", "fsname": fsname})
         except SimError as error:
             if error.errno in UNREACHABLE:
@@ -193,6 +195,8 @@ class Mounts(Subsystem):
         inside = os.path.join(folder, subdir.lstrip("/"))
         if not os.path.isdir(inside):
             raise SimError(errno.ENOENT, f"{fsname} has no folder {subdir}")
+        instance = f"ff{secrets.token_hex(5)}a800"
+        self.node.gss.connect_fs(fsname, instance, config)
         with self.node.lock:
             self.configs[fsname] = config
         mount = Mount(
@@ -203,7 +207,7 @@ class Mounts(Subsystem):
             mgs_nids=groups,
             options=options,
             subdir=subdir,
-            instance=f"ff{secrets.token_hex(5)}a800",
+            instance=instance,
             uuid=str(uuid.uuid4()),
         )
         mount.shown = self._show(
@@ -391,6 +395,9 @@ class Mounts(Subsystem):
             self.peers[target["name"]] = {**old, "state": "DISCONN"}
             return
         self.peers[target["name"]] = {**numbers, "state": "FULL", "nid": nid}
+
+    def locate(self, target: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        return self._find(target)
 
     def _find(
         self, target: Mapping[str, Any], answers: dict[str, dict[str, Any]] | None = None

@@ -176,8 +176,10 @@ class Obd(Subsystem):
         """{"state", "nid"} of a device's connection."""
         mounts = self.node.mounts
         if row["peer"].startswith("MGS "):
-            return mounts.mgs_state.get(row["peer"][4:], {"state": "NEW", "nid": row["peer"][4:]})
-        return mounts.peers.get(row["peer"], {"state": "NEW", "nid": ""})
+            found = mounts.mgs_state.get(row["peer"][4:], {"state": "NEW", "nid": row["peer"][4:]})
+        else:
+            found = mounts.peers.get(row["peer"], {"state": "NEW", "nid": ""})
+        return {**found, "state": self.node.gss.state(row, found["state"])}
 
     def check(self) -> list[dict[str, Any]]:
         """What ``lfs check`` looks at, asked afresh: [{name, type, errno}] in the order it prints."""

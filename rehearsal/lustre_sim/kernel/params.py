@@ -23,6 +23,7 @@ from typing import Any
 
 from ..node import Node, Operation, Param, Subsystem
 from ..sim_error import SimError
+from . import srpc
 from .param_values import checked
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "params.json")
@@ -37,6 +38,7 @@ LNET_DEBUG = (
     "catastrophe",
     "fail_loc",
 )
+DEBUGFS = ("sptlrpc/gss/rsc_info", "sptlrpc/gss/rsi_info", "sptlrpc/gss/replays")
 _IS_TARGET = re.compile(r"-(MDT|OST)[0-9a-f]{4}$")
 READ_ONLY = re.compile(
     r"(^|/)(version|health_check|devices|num_exports|uuid|blocksize|maxbytes|namelen_max|fstype|kbytes\w+|files\w+|"
@@ -122,7 +124,7 @@ class Params(Subsystem):
 
     # -- get, list, set ----------------------------------------------------------------------------------------
 
-    def get(self, pattern: str, recursive: bool = False) -> list[tuple[str, str]]:
+    def get(self, pattern: str, recursive: bool = False) -> list[tuple[Any, ...]]:
         """Names and values that a pattern stands for; ENOENT when it stands for nothing."""
         tree = self.tree()
         try:
@@ -132,7 +134,7 @@ class Params(Subsystem):
             if not any(folder.fullmatch(path) for path in tree):
                 raise
             return []  # recorded: a folder is there and prints nothing
-        return [(to_name(path), _read(tree[path])) for path in found]
+        return [_shown(path, tree[path]) for path in found]
 
     def list(self, pattern: str, recursive: bool = False) -> list[tuple[str, str]]:
         """Names with the suffix that ``list_param -F`` shows: ``/`` folder, ``=`` writable, nothing else."""
@@ -219,7 +221,10 @@ class Params(Subsystem):
         with self.node.lock:
             log = f"{fsname}-client"
             known = bool(mgs.logs.live(log)) and bool(dot and parameter) and bool(equals) != delete
-            if known:
+            if parameter.startswith("srpc.") and (known or fsname == srpc.SELF):
+                known = True
+                mgs.srpc.set(target, parameter, value)
+            elif known:
                 self._conf_record(mgs, fsname, target, parameter, value, delete)
             elif fsname:
                 # the real MGS leaves an empty file system behind when it refuses the name (recorded for `nofs.x=1` and `foo`)
@@ -363,6 +368,14 @@ def _same_parameter(name: str) -> Any:
     return lambda record: record["fields"].get("parameter") == name
 
 
+def _shown(path: str, value: Any) -> tuple[Any, ...]:
+    """(name, text), or (name, None, errno, file) of one that cannot be read."""
+    try:
+        return to_name(path), _read(value)
+    except SimError as error:
+        return to_name(path), None, error.errno, sysfs(path)
+
+
 def _read(value: Any) -> str:
     if isinstance(value, Param):
         value = value.get()
@@ -397,6 +410,8 @@ def to_name(path: str) -> str:
 
 def sysfs(path: str) -> str:
     """Where the real tool would have opened the file; it stands in error texts."""
+    if path in DEBUGFS:
+        return f"/sys/kernel/debug/lustre/{path}"
     if path in LNET_DEBUG:
         return f"/sys/kernel/debug/lnet/{path}"
     return f"/sys/fs/lustre/{path}"

@@ -17,6 +17,7 @@ from ..disk import MountData
 from ..faults import Faults
 from ..node import UNREACHABLE, Node, Operation, Subsystem
 from ..sim_error import SimError
+from . import srpc
 
 _OPTIONS = {
     "abort_recov",
@@ -197,7 +198,9 @@ class Targets(Subsystem):
     def _register(self, target: Target) -> None:
         """A new or changed target needs the MGS; another one goes on with its own copy of the log without it."""
         request = {"service": "mgs.register", "target": self.registration(target)}
+        flavor = srpc.mgssec([*target.options, *target.data.params])
         try:
+            self.node.gss.connect_mgs(target.mgs_nids, flavor)
             self.node.mounts.ask_mgs(target.mgs_nids, request)
         except SimError as error:
             if error.errno not in (*UNREACHABLE, errno.EIO):

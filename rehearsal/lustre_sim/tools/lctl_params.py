@@ -81,8 +81,12 @@ def get_param(argv: list[str], out: TextIO, err: TextIO, kernel: Any) -> int:
                 raise
             worst = missing("get_param", pattern, err)
         else:
-            for name, value in found:
-                out.write(_shown(name, value, options))
+            for name, value, *failure in found:
+                if value is None:
+                    worst, path = failure
+                    err.write(f"error: read_param: '{path}': {os.strerror(worst)}\n")
+                else:
+                    out.write(_shown(name, value, options))
     return worst
 
 

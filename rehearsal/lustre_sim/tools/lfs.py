@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from .. import VERSION
 from ..faults import Faults
 from ..sim_error import NotLoaded, SimError
+from .lfs_flushctx import flushctx
 
 PROGRAM = "lfs"
 _COMMANDS = (
@@ -352,6 +353,7 @@ COMMANDS: dict[str, Callable[[list[str], Context], int]] = {
     "fid2path": _fid2path,
     "mkdir": _mkdir,
     "setdirstripe": _mkdir,
+    "flushctx": flushctx,
     "setstripe": _setstripe,
     "getstripe": _getstripe,
     "--version": _version,

@@ -14,8 +14,10 @@ import sys
 import time
 from typing import Any, TextIO
 
-from .. import VERSION
+from .. import VERSION, settings
 from ..faults import Faults
+from ..keyring import Keyring
+from ..shared_key import load_path
 from ..sim_error import SimError
 from ._target_common import Exit, nid
 
@@ -108,9 +110,9 @@ def run(argv: list[str], out: TextIO, err: TextIO, kernel: Any, faults: Faults) 
     if not client and not remount:
         _need_target(source)
     retries = next((int(word[6:]) for word in options if word.startswith("retry=") and word[6:].isdigit()), 0)
-    _skpath(options)
     if "-f" in words or "--fake" in words:
         return 0
+    _skpath(options, client, err, kernel)
     number = _mount(kernel, source, path, passed, remount, min(retries, _MAX_RETRIES))
     faults.half_way(PROGRAM)
     if number:
@@ -211,10 +213,13 @@ def _need_target(device: str) -> None:
         raise Exit(22, f"{PROGRAM}: missing option mgsnode=<nid>\n")
 
 
-def _skpath(options: list[str]) -> None:
+def _skpath(options: list[str], client: bool, err: TextIO, kernel: Any) -> None:
+    """The keys of ``skpath=`` are loaded before the mount; a bad one ends it."""
     for word in options:
-        if word.startswith("skpath=") and not os.path.exists(word[7:]):
-            raise Exit(32, f"{PROGRAM}: Error loading shared keys: No such file or directory\n")
+        if word.startswith("skpath="):
+            failure = load_path(word[7:], client, Keyring.of(kernel), err.write, settings.prime_seconds(kernel))
+            if failure:
+                raise Exit(32, f"{PROGRAM}: Error loading shared keys: {failure}\n")
 
 
 def _apply_params(kernel: Any, source: str) -> None:
