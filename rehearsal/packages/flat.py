@@ -26,7 +26,16 @@ def index(folder: Path, origin: str) -> None:
     packed = gzip.compress(text, mtime=0)
     sums = [("Packages", text), ("Packages.gz", packed)]
     lines = [f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}" for name, data in sums]
-    release = [f"Origin: {origin}", f"Label: {origin}", "Suite: ./", "Architectures: amd64 all", "SHA256:", *lines, ""]
+    release = [
+        f"Origin: {origin}",
+        f"Label: {origin}",
+        "Suite: ./",
+        "Date: Thu, 01 Jan 1970 00:00:00 UTC",
+        "Architectures: amd64 all",
+        "SHA256:",
+        *lines,
+        "",
+    ]
     (folder / "Release").write_text("\n".join(release))
     (folder / "Packages.gz").write_bytes(packed)  # last: its presence says that the repository is whole
 
