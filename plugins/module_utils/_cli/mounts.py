@@ -108,6 +108,16 @@ def parse_mounts(text: str) -> tuple[MountEntry, ...]:
     return tuple(entries)
 
 
+def deepest(table: Iterable[MountEntry], path: str) -> MountEntry | None:
+    """What is mounted where a path lies: the longest mount point above it, of several there the last one."""
+    found: MountEntry | None = None
+    for entry in table:
+        above = path.startswith(entry.path.rstrip("/") + "/")
+        if above and (found is None or len(entry.path) >= len(found.path)):
+            found = entry
+    return found
+
+
 def unescape(field: str) -> str:
     """``\\040`` and the like, as the kernel and fstab(5) write blanks in a field."""
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), field)

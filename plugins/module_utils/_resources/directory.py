@@ -185,11 +185,8 @@ def _octal(want: DirectoryWant) -> str:
 
 def _filesystem_at(table: Sequence[mounts.MountEntry], path: str) -> str | None:
     """The Lustre file system that a path lies in, by the longest mount point above it."""
-    above = [entry for entry in table if path.startswith(entry.path.rstrip("/") + "/")]
-    if not above:
-        return None
-    longest = max(len(entry.path) for entry in above)
-    client = [entry for entry in above if len(entry.path) == longest][-1].client
+    entry = mounts.deepest(table, path)
+    client = entry.client if entry is not None else None
     return client.fsname if client is not None else None
 
 
