@@ -16,6 +16,8 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.directory i
     DirectoryWant,
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.directory import Local as DirectoryLocal
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor import FlavorResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
@@ -29,6 +31,7 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit.lnet_model import LnetModel
 from tests.unit.models.directory_model import IDS, DirectoryModel
 from tests.unit.models.disk_model import Disk, DiskModel
+from tests.unit.models.encryption_model import EncryptionModel
 from tests.unit.models.firewall_model import Chain, FirewallModel
 from tests.unit.models.mount_node import MountModel
 from tests.unit.models.param_model import ParamModel
@@ -49,7 +52,7 @@ class Counting:
     programs: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, argv: Sequence[str], stdin: str | None = None, timeout: float = 120.0) -> Result:
-        self.programs[argv[0]] += 1
+        self.programs["python" if argv[1:3] == ("-I", "-") else argv[0]] += 1
         return self.model(argv, stdin, timeout)
 
 
@@ -188,6 +191,13 @@ def ssk_key(count: int) -> Node:
     return Node(model, lambda: SskKeyResource.from_options(wants, local=model.local()), model.write)
 
 
+def encryption(count: int) -> Node:
+    """``count`` new directories with one key, which is given to the kernel once."""
+    model = EncryptionModel(files={"/etc/lustre/keys/k": bytes(range(64)).hex()})
+    wants = [{"path": f"/mnt/fs1/d{number}", "key_file": "/etc/lustre/keys/k"} for number in range(count)]
+    return Node(model, lambda: EncryptionResource(wants_from_options(wants, "directories"), model.local()), model.write)
+
+
 NODES: dict[str, Callable[[int], Node]] = {
     made.__name__: made
     for made in (
@@ -204,5 +214,6 @@ NODES: dict[str, Callable[[int], Node]] = {
         directory,
         flavor,
         ssk_key,
+        encryption,
     )
 }

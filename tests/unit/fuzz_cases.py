@@ -17,6 +17,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     ext4,
     file_io,
     firewall,
+    fscrypt,
     fstab,
     keyring,
     keytab_file,
@@ -54,6 +55,8 @@ from ansible_collections.lustre.core.plugins.module_utils._readers import (
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources import (
     directory,
+    encryption_record,
+    encryption_state,
     lnet_files,
     lnet_ipv6,
     lnet_system,
@@ -108,6 +111,19 @@ ENTRY = fstab.FstabEntry("10.77.0.11@tcp:/fs1", "/mnt/fs1", "lustre", ("_netdev"
 PORT = 988
 
 
+LOOKS = tuple(
+    f'{{"directories": {{"/mnt/fs1/a": {{"exists": true, "mode": 16877, "uid": 0, "gid": 0, "real": "/mnt/fs1/a", {more}}}}}, '
+    f'"key_files": {{"/k": {{"exists": true, {key}}}}}}}\n'
+    for more, key in (
+        (
+            '"policy": "0201040300000000002192fcf1fb22e1c930e8e87e32855a", "key": 2, "own": true, "users": 1',
+            '"problem": "x"',
+        ),
+        ('"names": ["f"]', '"identifier": "002192fcf1fb22e1c930e8e87e32855a"'),
+        ('"refused": "ENOTTY"', '"identifier": ""'),
+    )
+)
+KEY_RECORD = encryption_record.merged("", "0" * 32, {"fs1:/a": encryption_record.entry("02", "/mnt/fs1/a", "/k")})
 SRPC_RULES = recorded("security/mgs-live", "security/mgs-live-skn", "ssk-remote/srv-flavor-both")
 SRPC_INFO = recorded("ssk-remote/cli-srpc_info-2", "security/srpc_info-null", "kerberos/cli-srpc_info")
 SRPC_CONTEXTS = tuple(
@@ -320,6 +336,10 @@ CASES: dict[str, Case] = {
         (TEXT["policy"], "lustre-client\t2.17.0-1.el9\n"),
     ),
     "packages.parse_versionlock": Case(packages.parse_versionlock, kept("versionlock")),
+    "fscrypt.look": Case(answering(lambda run: fscrypt.look(run, ["/mnt/fs1/a"], ["/k"])), LOOKS),
+    "fscrypt.parse_policy": Case(
+        fscrypt.parse_policy, ("0201040300000000002192fcf1fb22e1c930e8e87e32855a",), (ValueError,)
+    ),
     "ext4.inside": Case(
         answering(lambda run: ext4.inside(run, "/dev/sda")), kept("debugfs-1", "debugfs-2", "debugfs-3")
     ),
@@ -367,6 +387,13 @@ WHOLE: dict[str, Case] = {
 }
 #: The same for readers outside ``_cli``.
 ELSEWHERE: dict[str, Case] = {
+    "encryption_record.merged": Case(
+        lambda text: encryption_record.merged(
+            text, "0" * 32, {"fs1:/b": encryption_record.entry("02", "/mnt/fs1/b", "")}
+        ),
+        (KEY_RECORD,),
+    ),
+    "encryption_state.granted": Case(answering(encryption_state.granted), recorded("params/imports")),
     "node_info.devices_part": Case(node_info.devices_part, DEVICES),
     "_nid.split_nodes": Case(
         _nid.split_nodes, ("10.77.0.11@tcp,10.77.1.11@tcp1:fe80::1@tcp", "10.77.0.11@tcp"), (ValueError,)

@@ -175,6 +175,7 @@ def given_keys() -> dict[str, frozenset[str]]:
     return {
         **dict.fromkeys(
             (
+                "encryption_policy",
                 "firewall",
                 "ssk_key",
                 "flavor",

@@ -142,7 +142,7 @@ def parse_policy(text: str) -> Policy | None:
 def _answer(out: str) -> Mapping[str, Any]:
     try:
         answer = json.loads(out)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise UnknownOutput("fscrypt_ioctl.py", "its answer, a JSON object", out)
@@ -166,6 +166,6 @@ def failed(wanted: str, words: Sequence[str], rc: int, out: str, err: str) -> To
     try:
         answer = json.loads(out)
         number, said = answer["errno"], answer["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         out = out[:600]
     return ToolError(wanted, words, rc, "", said, code=number, remedy=_CAUSES.get(number or 0, ""))

@@ -41,7 +41,7 @@ def _directories(text: str, identifier: str) -> dict[str, dict[str, Any]]:
         record = json.loads(text)
         directories = dict(record["directories"])
         fits = record["identifier"] == identifier and all(isinstance(each, dict) for each in directories.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise Refused(
