@@ -46,11 +46,13 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     zfs,
     zpool,
 )
+from ansible_collections.lustre.core.plugins.module_utils._cli.keytab_file import FileState
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
 from ansible_collections.lustre.core.plugins.module_utils._readers import (
     node_info,
     packages_info,
     packages_want,
+    security_info,
     site_info,
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources import (
@@ -182,6 +184,12 @@ def _packaged(run: Any) -> Any:
         except LustreError as error:
             found.append(error)
     return found
+
+
+def _secured(run: Any) -> Any:
+    rules = [{"target": "lustre", "flavor": "skpi"}]
+    quick = {"sleep": lambda _seconds: None, "clock": lambda: 0.0, "keytab_state": lambda _path: FileState("absent")}
+    return security_info.SecurityInspector.from_options(run, security_info.SECTIONS, rules, 0, **quick).inspect()
 
 
 def _directories(run: Any) -> Any:
@@ -382,6 +390,7 @@ CASES: dict[str, Case] = {
 #: Whole objects that read several programs' output at once; nobody finds these by looking.
 WHOLE: dict[str, Case] = {
     "node_info.Inspector": Case(answering(_inspected), PARAMS + DEVICES),
+    "security_info.SecurityInspector": Case(answering(_secured), SRPC_INFO + SRPC_CONTEXTS + SRPC_RULES),
     "packages_info.Inspector": Case(answering(_packaged), (TEXT["dpkg"], *MODINFO, *kept("dkms-1", "dkms-2"))),
     "directory.DirectoryResource": Case(answering(_directories), kept("stat-1", "stat-2")),
 }

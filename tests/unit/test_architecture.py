@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolMissing
 from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import SECTIONS, Inspector
+from ansible_collections.lustre.core.plugins.module_utils._readers.security_info import SECTIONS as SECURITY
 from tests.unit import architecture
 from tests.unit.architecture import Tree
 
@@ -194,6 +195,7 @@ def given_keys() -> dict[str, frozenset[str]]:
         "node": literal_keys("plugins/module_utils/_node.py", "node_values") | {"drift"},
         "node_info": frozenset(whole),
         "packages_info": literal_keys("plugins/module_utils/_readers/packages_info.py", "inspect") | {"processes"},
+        "security_info": literal_keys("plugins/module_utils/_readers/security_info.py", "inspect") | set(SECURITY),
         "site_info": literal_keys("plugins/module_utils/_readers/site_info.py", "site_of"),
         "verify": literal_keys("plugins/module_utils/_readers/verify.py", "verify"),
         "verify_shared": literal_keys("plugins/module_utils/_readers/shared_files.py", "act"),

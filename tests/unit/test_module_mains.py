@@ -25,6 +25,7 @@ OPTIONS = {
     "node": ({"services": [{"name": "a b"}]}, "services[0].name: 'a b.service' is not the name of a systemd unit"),
     "packages_info": ({"families": {}}, "nothing is said about this node's family of systems"),
     "param": ({"params": [{"name": "at_max", "value": "much"}]}, "params[0].value: 'much' cannot be the value of at_max"),
+    "security_info": ({"wait": [{"target": "fs1", "flavor": "best"}]}, "wait[0].flavor: 'best' is no security flavor"),
     "ssk_key": ({"keys": [{"path": "/k/a", "types": ["server"]}]}, "keys[0].fsname: a key is made for a file system or for an"),
     "target": ({"targets": [{"kind": "mgt", "device": "/dev/sdb"}]}, "targets[0].device: /dev/sdb is a name that the kernel gives"),
     "verify": ({"want": {}, "size": 1}, "size: 1 bytes are not a small file"),

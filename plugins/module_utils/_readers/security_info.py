@@ -1,0 +1,239 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How the connections of one node are protected, and what it would need to be: flavors in force, contexts, keys, keytab.
+
+Observed on Lustre 2.17.0: a rule on the MGS reaches live connections 20 to 45 s later, one by one,
+so all of them are asked until each has what is wanted.  ``get_param sptlrpc.gss.*`` always
+fails as a whole: its parameters are asked for by name.  Connections inside a node (``0@lo``)
+never use a flavor, and one that is idle is negotiated when it is used again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible_collections.lustre.core.plugins.module_utils._cli import keyring, keytab_file, lctl, lctl_params, srpc
+from ansible_collections.lustre.core.plugins.module_utils._errors import (
+    BadValue,
+    LustreError,
+    ToolError,
+    ToolMissing,
+    UnknownOutput,
+)
+from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import imports_of
+from ansible_collections.lustre.core.plugins.module_utils._resources.flavor_want import rules_from_options
+from ansible_collections.lustre.core.plugins.module_utils._run import Runner
+
+SECTIONS = ("rules", "imports", "contexts", "server_contexts", "gss", "keys", "keytab")
+#: Parameters of the kernel's GSS; others of its folder cannot be read.
+GSS = tuple(
+    f"sptlrpc.gss.{name}"
+    for name in (
+        "rsi_upcall",
+        "rsi_entry_expire",
+        "rsi_acquire_expire",
+        "gss_check_upcall_ns",
+        "krb5_allow_old_client_csum",
+        "lgss_keyring.debug_level",
+    )
+)
+KEYTAB = "/etc/krb5.keytab"
+_RULES = ("mgs.MGS.filesystems", "mgs.MGS.srpc_rules", "mgs.MGS.live.*")
+_TYPES = ("mdc", "osc", "osp", "mgc")
+_INFO = tuple(f"{kind}.*.srpc_info" for kind in (*_TYPES, "lwp"))
+_CONTEXTS = tuple(f"{kind}.*.srpc_contexts" for kind in _TYPES)
+_SERVER = ("mgs.MGS.gss.srpc_serverctx", "mdt.*.gss.srpc_serverctx", "obdfilter.*.gss.srpc_serverctx")
+_STATES = tuple(f"{kind}.*.import" for kind in _TYPES)
+#: A connection nobody uses; what it will use is decided when it is.
+_IDLE = ("IDLE", "NEW")
+PAUSE = 2.0
+
+
+@dataclass
+class SecurityInspector:
+    """Asks one node.
+
+    ``wait``: rules that must be in force on every connection that they speak of, within ``timeout`` seconds.
+    """
+
+    run: Runner
+    gather: Sequence[str] = SECTIONS
+    wait: Sequence[srpc.Rule] = ()
+    timeout: float = 120.0
+    keytab: str = KEYTAB
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    keytab_state: Callable[[str], keytab_file.FileState] = keytab_file.read_state
+    problems: list[str] = field(default_factory=list, init=False)
+
+    @classmethod
+    def from_options(
+        cls,
+        run: Runner,
+        gather: Sequence[str],
+        wait: Sequence[Mapping[str, Any]],
+        timeout: float,
+        keytab: str = KEYTAB,
+        **system: Any,
+    ) -> SecurityInspector:
+        unknown = [section for section in gather if section not in SECTIONS]
+        if unknown:
+            raise BadValue("gather", f"{unknown[0]!r} is not known", f"Known are: {', '.join(SECTIONS)}.")
+        if timeout < 0:
+            raise BadValue("timeout", f"{timeout:g} is negative", "Give seconds, 0 for one look.")
+        return cls(run, gather, rules_from_options(wait, "wait"), timeout, keytab, **system)
+
+    def inspect(self) -> dict[str, Any]:
+        """All sections that were asked for; when something is waited for, as they are at the end."""
+        waited = self._waited() if self.wait else 0.0
+        answer = self._ask()
+        entries = connections(answer.values, self.wait)
+        ask: dict[str, Callable[[], dict[str, Any]]] = {
+            "rules": lambda: {"rules": self._rules(answer.values)},
+            "imports": lambda: {"imports": entries},
+            "contexts": lambda: {"contexts": self._contexts(answer.values, ".srpc_contexts")},
+            "server_contexts": lambda: {"server_contexts": self._contexts(answer.values, ".gss.srpc_serverctx")},
+            "gss": lambda: {"gss": {name: answer.values[name].strip() for name in GSS if name in answer.values}},
+            "keys": lambda: {"keys": self._keys()},
+            "keytab": lambda: {"keytab": self._keytab()},
+        }
+        found: dict[str, Any] = {}
+        for section, answered in ask.items():
+            if section in self.gather:
+                found.update(answered())
+        missing = [sentence(entry, waited) for entry in entries if entry["in_force"] is False]
+        return {
+            **found,
+            "release": answer.values.get("version", "").partition("\n")[0].strip(),
+            "in_force": not missing,
+            "missing": missing,
+            "waited": round(waited, 1),
+            "problems": list(dict.fromkeys(self.problems)),
+        }
+
+    def _waited(self) -> float:
+        """Ask until all have their flavor, or the bound is over."""
+        began = self.clock()
+        while True:
+            entries = connections(self._ask(("version", *_INFO, *_STATES)).values, self.wait)
+            now = self.clock() - began
+            if not any(entry["in_force"] is False for entry in entries) or now >= self.timeout:
+                return now
+            self.sleep(PAUSE)
+
+    def _ask(self, names: Sequence[str] = ()) -> lctl_params.Answer:
+        asked = list(names) or ["version", *_RULES, *_INFO, *_STATES, *_CONTEXTS, *_SERVER, *GSS]
+        result = lctl.run_batch(self.run, lctl.chunked(("get_param",), asked))
+        answer = lctl_params.parse(result.out, result.err, asked)
+        if not (answer.values or answer.missing):
+            raise UnknownOutput("lctl", "the security of this node's connections", result.out + result.err)
+        return answer
+
+    def _tried(self, ask: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return ask()
+        except LustreError as error:
+            self.problems.append(str(error))
+            return otherwise
+
+    def _rules(self, values: Mapping[str, str]) -> list[dict[str, str]]:
+        def ask() -> list[srpc.Rule]:
+            rules = srpc.parse_self_rules(values.get("mgs.MGS.srpc_rules", ""))
+            for name, text in values.items():
+                rules += srpc.parse_rules(text) if name.startswith("mgs.MGS.live.") else []
+            return list(dict.fromkeys(rules))
+
+        found: list[srpc.Rule] = self._tried(ask, [])
+        return [asdict(rule) for rule in found]
+
+    def _contexts(self, values: Mapping[str, str], ending: str) -> list[dict[str, Any]]:
+        shown = []
+        for name, text in values.items():
+            if name.endswith(ending):
+                contexts: list[srpc.Context] = self._tried(partial(srpc.parse_contexts, text), [])
+                shown += [
+                    {"name": name[: -len(ending)], **asdict(context), "days": round(context.left / 86400, 1)}
+                    for context in contexts
+                ]
+        return shown
+
+    def _keys(self) -> list[str]:
+        try:
+            return keyring.loaded(self.run)
+        except ToolMissing:
+            return []  # without keyutils nothing can be loaded
+        except LustreError as error:
+            self.problems.append(str(error))
+            return []
+
+    def _keytab(self) -> list[dict[str, Any]]:
+        def ask() -> list[dict[str, Any]]:
+            try:
+                state = self.keytab_state(self.keytab)
+            except OSError as error:
+                raise ToolError("read the keytab", (self.keytab,), 1, "", str(error)) from None
+            entries = keytab_file.parse_keytab(state.data, self.keytab) if state.data else []
+            return [
+                {"principal": entry.principal, "kvno": entry.kvno, "enctype": entry.enctype, "time": entry.time}
+                for entry in entries
+            ]
+
+        found: list[dict[str, Any]] = self._tried(ask, [])
+        return found
+
+
+def connections(values: Mapping[str, str], wanted: Sequence[srpc.Rule]) -> list[dict[str, Any]]:
+    """Each connection once, with what it uses and what it should; ``in_force`` None where nothing is wanted of it."""
+    states = {f"{entry['type']}.{entry['name']}": entry for entry in imports_of(values)}
+    release = values.get("version", "").partition("\n")[0].strip()
+    found: dict[str, dict[str, Any]] = {}
+    for full, text in values.items():
+        connection = srpc.connection(full.removesuffix(".srpc_info")) if full.endswith(".srpc_info") else None
+        if connection is None or connection.name in found:
+            continue
+        info = srpc.parse_info(text)
+        state = states.get(connection.name, {})
+        nid = state.get("nid")
+        want = chosen(wanted, connection, nid or "", release)
+        local, idle = nid is not None and nid.endswith("@lo"), state.get("state") in _IDLE
+        in_force = None if want is None or local or idle else info.rpc == want
+        found[connection.name] = {
+            "name": connection.name,
+            "type": connection.type,
+            "target": connection.target,
+            "fsname": None if connection.fsname == srpc.MGS else connection.fsname,
+            "owner": connection.owner,
+            "direction": connection.direction,
+            "state": state.get("state", ""),
+            "nid": nid,
+            "local": local,
+            "flavor": info.rpc,
+            "bulk": info.bulk,
+            "wanted": want,
+            "in_force": in_force,
+        }
+    return list(found.values())
+
+
+def chosen(rules: Sequence[srpc.Rule], connection: srpc.Connection, nid: str, release: str) -> str | None:
+    """The flavor that these rules give a connection; rules of single networks never match on 2.17."""
+    net = nid.rpartition("@")[2]
+    fitting = [
+        rule
+        for rule in rules
+        if rule.target in (connection.target, connection.fsname)
+        and (rule.direction in ("", connection.direction) and bool(connection.direction or connection.type == "mgc"))
+        and (rule.network == srpc.ANY_NETWORK or (rule.network == net and not release.startswith("2.17.")))
+    ]
+    return max(fitting, key=lambda rule: rule.specific).flavor if fitting else None
+
+
+def sentence(entry: Mapping[str, Any], waited: float) -> str:
+    state = entry["state"] or "in an unknown state"
+    return (
+        f"{entry['name']} uses {entry['flavor']}, not {entry['wanted']}, after {waited:.0f} s (it is {state}, connected to "
+        f"{entry['nid'] or 'nobody'})."
+    )
