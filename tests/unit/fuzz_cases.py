@@ -39,6 +39,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     mount_params,
     mountdata,
     mounts,
+    names,
     packages,
     srpc,
     systemctl,
@@ -59,16 +60,19 @@ from ansible_collections.lustre.core.plugins.module_utils._resources import (
     directory,
     encryption_record,
     encryption_state,
+    gss_system,
     lnet_files,
     lnet_ipv6,
     lnet_system,
     unread,
 )
+from ansible_collections.lustre.core.plugins.module_utils._resources.gss_want import GssWant
 from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import ParamWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit.fake_runner import load_transcript
 from tests.unit.fuzzing import TEXT, Case, answering, kept, recorded, recorded_in
 from tests.unit.keytab_support import REAL as REAL_KEYTABS
+from tests.unit.models.gss_model import GssNode
 from tests.unit.target_support import FakeFiles
 
 #: The root of a node: its os-release, and an empty file where Lustre's plug-in for ldiskfs would be.
@@ -198,9 +202,19 @@ def _directories(run: Any) -> Any:
     return directory.DirectoryResource(wants, local).have(run)
 
 
+def _gss(text: str) -> Any:
+    """systemctl says the text, all else is a node's own answer."""
+    node = GssNode()
+    return gss_system.read(
+        lambda argv, stdin=None, timeout=0.0: Result(0, text, "") if argv[0] == "systemctl" else node(argv),
+        GssWant(ssk=True), node.local(),
+    )  # fmt: skip
+
+
 KADMIN = recorded("krb5/kadmin-cpw", "krb5/kadmin-del", "krb5/kadmin-remote", "krb5/kadmin-ktadd")
 KINIT = recorded_in("krb5", "kinit-*.txt")
 KVNO = recorded_in("krb5", "kvno-*.txt")
+GSS_UNIT = GssNode(enabled=True)._shown("lnet.service")
 LSVCGSSD = recorded_in("krb5", "lustre-lsvc-*.txt")
 KRB5_CONF = ("includedir /etc/krb5.conf.d/\n[libdefaults]\n default_realm = R\n[realms]\n R = {\n  kdc = k\n }\n",)
 #: Files of bytes, as text of as many letters.
@@ -229,6 +243,10 @@ CASES: dict[str, Case] = {
     "lsvcgssd.parse_start": Case(lambda text: lsvcgssd.parse_start(text, 834), LSVCGSSD),
     "lsvcgssd.start_of": Case(
         answering(lambda run: lsvcgssd.start_of(run, lsvcgssd.Daemon(834, (), True, 1e9)), 1), LSVCGSSD
+    ),
+    "names.parse_getent": Case(names.parse_getent, ("10.0.2.15       server.lab.example server lustre-lab\n",)),
+    "names.name_of": Case(
+        answering(lambda run: names.name_of(run, "10.0.2.15"), 2), ("10.0.2.15  server.lab.example server\n",)
     ),
     "krb5.complaints": Case(krb5.complaints, KADMIN),
     "krb5.parse_missing": Case(krb5.parse_missing, (load_transcript("krb5/kadmin-missing").err,)),
@@ -403,6 +421,7 @@ ELSEWHERE: dict[str, Case] = {
         (KEY_RECORD,),
     ),
     "encryption_state.granted": Case(answering(encryption_state.granted), recorded("params/imports")),
+    "gss_system.read": Case(_gss, (GSS_UNIT,)),
     "node_info.devices_part": Case(node_info.devices_part, DEVICES),
     "_nid.split_nodes": Case(
         _nid.split_nodes, ("10.77.0.11@tcp,10.77.1.11@tcp1:fe80::1@tcp", "10.77.0.11@tcp"), (ValueError,)

@@ -192,6 +192,7 @@ def given_keys() -> dict[str, frozenset[str]]:
             ),
             state,
         ),
+        "kerberos_check": literal_keys("plugins/module_utils/_readers/kerberos_check.py", "check"),
         "node": literal_keys("plugins/module_utils/_node.py", "node_values") | {"drift"},
         "node_info": frozenset(whole),
         "packages_info": literal_keys("plugins/module_utils/_readers/packages_info.py", "inspect") | {"processes"},

@@ -19,6 +19,7 @@ OPTIONS = {
         {"principals": ["a"], "realm": "R", "export": ["a"]},
         "export: the keys would be shown and logged. Say `no_log: true`",
     ),
+    "kerberos_check": ({"names": [{"address": "mds1", "fqdn": "mds1.x"}]}, "names[0].address: 'mds1' is no IP address"),
     "keytab": ({"contents": ["c2VjcmV0"]}, "contents[0]: it is no keytab of the format 0x0502"),
     "lnet": ({"networks": [{"net": "tpc", "interfaces": ["eth0"]}]}, "lnet.networks[0].net: 'tpc' is not an LNet network"),
     "mount": ({"mounts": [{"kind": "client", "path": "mnt"}]}, "mounts[0].path: 'mnt' is not a plain absolute path"),
