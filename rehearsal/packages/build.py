@@ -39,11 +39,14 @@ COMMON_TOOLS = {
     "mount.lustre": "sbin/mount.lustre",
     "lustre-simd": "usr/sbin/lustre-simd",
     "lgss_sk": "usr/sbin/lgss_sk",
+    "lgss_keyring": "usr/sbin/lgss_keyring",
 }
 SERVER_TOOLS = {
     "mkfs.lustre": "usr/sbin/mkfs.lustre",
     "tunefs.lustre": "usr/sbin/tunefs.lustre",
     "l_getidentity": "usr/sbin/l_getidentity",
+    "lsvcgssd": "usr/sbin/lsvcgssd",
+    "l_getauth": "usr/sbin/l_getauth",
 }
 DIVERTED = {
     "modprobe": ["sbin/modprobe"],
@@ -112,14 +115,18 @@ def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str
     _put(tree, "lib/systemd/system/lnet.service", (HERE / "files/lnet.service").read_bytes())
     _put(tree, "lib/systemd/system/lustre-simd.service", (SIM / "systemd/lustre-simd.service").read_bytes())
     _put(tree, "etc/lnet.conf", (HERE / "files/lnet.conf").read_bytes())
-    _put(tree, "DEBIAN/conffiles", b"/etc/lnet.conf\n")
+    _put(tree, "etc/request-key.d/lgssc.conf", (HERE / "files/lgssc.conf").read_bytes())
+    _put(tree, "DEBIAN/conffiles", b"/etc/lnet.conf\n/etc/request-key.d/lgssc.conf\n")
+    if kind == "server":
+        _put(tree, "lib/systemd/system/lsvcgss.service", (HERE / "files/lsvcgss.service").read_bytes())
+        _put(tree, "usr/bin/lsvcgss_sysd", (HERE / "files/lsvcgss_sysd").read_bytes(), 0o755)
     name = f"lustre-{kind}-utils"
     _put(tree, "DEBIAN/preinst", _diversions(name, add=True), 0o755)
     _put(tree, "DEBIAN/postrm", _diversions(name, add=False), 0o755)
     _put(tree, "DEBIAN/postinst", b"#!/bin/sh\nset -e\nsystemctl daemon-reload >/dev/null 2>&1 || true\n", 0o755)
     against = f"lustre-{other}-utils"
     fields = {
-        "Depends": "python3, kmod, e2fsprogs, keyutils",
+        "Depends": "python3, kmod, e2fsprogs, keyutils, libgssapi-krb5-2, libkrb5-3",
         "Conflicts": against,
         "Replaces": against,
         "Description": f"Lustre {kind} tools (simulated, for rehearsals)",
