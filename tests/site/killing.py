@@ -108,9 +108,9 @@ class Victim:
         whole = f"debugfs -c -R 'stat CONFIGS/mountdata' {path} 2>/dev/null | grep -q Inode"
         return self.site.sh(DEVICES[device], f"{whole} && /usr/sbin/blkid -p -s UUID -o value {path}", code=None)
 
-    def formats(self) -> list[str]:
+    def formats(self, *hosts: str) -> list[str]:
         """The devices for which mkfs.lustre was started since the case began (a host forgets them with its power)."""
-        calls = [call for door in self.doors.values() for call in door.calls()]
+        calls = [call for host in hosts or HOSTS for call in self.doors[host].calls()]
         return sorted(call.rpartition("/")[2] for call in calls if call.startswith("mkfs.lustre"))
 
     def mounted(self) -> bool:
