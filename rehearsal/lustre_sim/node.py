@@ -39,6 +39,7 @@ SUBSYSTEMS: dict[str, str] = {
     "obd": "kernel.obd:Obd",
     "gss": "kernel.gss:Gss",
     "params": "kernel.params:Params",
+    "nodemap": "kernel.nodemap:Nodemap",
 }
 
 # Operations that make sense before any module is loaded; everything else raises NotLoaded then.
@@ -51,6 +52,7 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "mgs_timeout": 5.0,  # seconds a mount waits for an MGS that does not answer (the real one: minutes)
     "rpc_timeout": 3.0,  # seconds for one request to one NID
     "param_delay": 8.0,  # seconds until a persistent parameter reaches a node (recorded: 7.4 to 8.6)
+    "nodemap_delay": 4.0,  # seconds until changed nodemaps reach another server ("seconds" is all that is known)
     "poll_interval": 1.0,  # seconds between two looks at the mount table
     "import_interval": 5.0,  # seconds between two looks of a client at its servers
     "recovery_time": 0.0,  # seconds a restarted target stays in recovery
@@ -123,6 +125,7 @@ class Node:
     mounts: Any
     obd: Any
     params: Any
+    nodemap: Any
     gss: Any
 
     def __init__(

@@ -30,7 +30,9 @@ SHARED: Mapping[str, frozenset[str]] = {
     "target_diff": frozenset({"wipe"}),
 }
 #: The bottom of the house: values, errors, the runner.  Tools may use these, and these use only each other.
-BASE = frozenset({"_errors", "_run", "_plan", "_nid", "_units", "_param_names", "_param_table", "_options"})
+BASE = frozenset(
+    {"_errors", "_run", "_plan", "_nid", "_nid_range", "_units", "_param_names", "_param_table", "_options"}
+)
 #: What a resource may use of module_utils beside tools and the base.
 RESOURCE_ALSO = frozenset({"_engine"})
 STARTERS = re.compile(

@@ -22,6 +22,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.firewall im
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor import FlavorResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap import NodemapResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.service import ServiceResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.ssk_key import SskKeyResource
@@ -34,6 +35,7 @@ from tests.unit.models.disk_model import Disk, DiskModel
 from tests.unit.models.encryption_model import EncryptionModel
 from tests.unit.models.firewall_model import Chain, FirewallModel
 from tests.unit.models.mount_node import MountModel
+from tests.unit.models.nodemap_model import NodemapModel
 from tests.unit.models.param_model import ParamModel
 from tests.unit.models.pool_model import PoolModel
 from tests.unit.models.srpc_model import SrpcModel
@@ -198,6 +200,21 @@ def encryption(count: int) -> Node:
     return Node(model, lambda: EncryptionResource(wants_from_options(wants, "directories"), model.local()), model.write)
 
 
+def nodemap(count: int) -> Node:
+    """Each with a range, id maps, a file set, and a property."""
+    maps = [
+        {
+            "name": f"t{number}",
+            "ranges": [f"10.1.{number}.[1-99]@tcp"],
+            "idmap": {"uid": ["500:1000", "502:1002"], "gid": ["500:1000"]},
+            "filesets": [{"path": f"/t{number}"}],
+            "deny_unknown": True,
+        }
+        for number in range(count)
+    ]
+    return Node(NodemapModel(), lambda: NodemapResource.from_options({"nodemaps": maps, "active": True}))
+
+
 NODES: dict[str, Callable[[int], Node]] = {
     made.__name__: made
     for made in (
@@ -212,6 +229,7 @@ NODES: dict[str, Callable[[int], Node]] = {
         firewall_nftables,
         service,
         directory,
+        nodemap,
         flavor,
         ssk_key,
         encryption,

@@ -33,7 +33,8 @@ def test_every_kind_has_both_budgets() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["param_local", "param_persistent", "mount", "zpool", "lnet", "service", "directory"]
+    "module",
+    ["param_local", "param_persistent", "mount", "zpool", "lnet", "nodemap", "service", "directory", "nodemap"],
 )
 def test_converged_costs_the_same_for_one_thing_and_for_ten(module: str) -> None:
     """Targets alone are read one by one, for tunefs.lustre takes one device."""

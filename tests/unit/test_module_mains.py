@@ -24,6 +24,7 @@ OPTIONS = {
     "lnet": ({"networks": [{"net": "tpc", "interfaces": ["eth0"]}]}, "lnet.networks[0].net: 'tpc' is not an LNet network"),
     "mount": ({"mounts": [{"kind": "client", "path": "mnt"}]}, "mounts[0].path: 'mnt' is not a plain absolute path"),
     "node": ({"services": [{"name": "a b"}]}, "services[0].name: 'a b.service' is not the name of a systemd unit"),
+    "nodemap": ({"nodemaps": [{"name": "a", "ranges": ["10.0.0.1"]}]}, "nodemaps[0].ranges[0]: '10.0.0.1' is no range of NIDs"),
     "packages_info": ({"families": {}}, "nothing is said about this node's family of systems"),
     "param": ({"params": [{"name": "at_max", "value": "much"}]}, "params[0].value: 'much' cannot be the value of at_max"),
     "security_info": ({"wait": [{"target": "fs1", "flavor": "best"}]}, "wait[0].flavor: 'best' is no security flavor"),

@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 from ..sim_error import SimError
 from .fuse_files import MAX_WRITE, FuseFiles, Request
+from .identity import MappedFiles, Who
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME, MS_STRICTATIME = 1, 2, 4, 8, 1024, 1 << 21, 1 << 24
 FLAGS = {
@@ -51,10 +52,11 @@ class FuseMount:
         options: tuple[str, ...] = (),
         capacity: Callable[[], dict[str, int]] | None = None,
         ended: Callable[[FuseMount], None] | None = None,
+        who: Who | None = None,
     ) -> None:
         self.source, self.path = source, path
         self._ended = ended
-        self._files = FuseFiles(folder, capacity)
+        self._files = FuseFiles(folder, capacity) if who is None else MappedFiles(folder, capacity, who)
         _allow_many_files()
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         data = f"fd={self._fuse},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"

@@ -18,7 +18,7 @@ from typing import Any
 from ..faults import Faults
 from ..node import UNREACHABLE, Node, Operation, Subsystem
 from ..sim_error import SimError
-from . import srpc
+from . import identity, srpc
 from . import targets as target_module
 
 _CLIENT_SPEC = re.compile(r"(?P<nids>[^/]+):/(?P<fsname>[^/]+)(?P<subdir>/.*)?\Z")
@@ -105,6 +105,7 @@ class Mount:
     instance: str = ""  # client: the hexadecimal part of its devices' names
     uuid: str = ""
     shown: Any = None  # the FuseMount, or what a test's mounter made
+    identity: dict[str, Any] | None = None  # client: as whom it works, when its nodemap says so
 
     @property
     def all_nids(self) -> list[str]:
@@ -190,11 +191,13 @@ class Mounts(Subsystem):
                 raise SimError(errno.EIO, "the MGS does not answer") from error
             raise
         self._need_servers(config)
+        own = str(uuid.uuid4())
+        admitted = identity.admit(self, config, subdir, options, own)
         folder = os.path.join(self.node.site_dir, "fs", fsname)
         os.makedirs(folder, exist_ok=True)
-        inside = os.path.join(folder, subdir.lstrip("/"))
+        inside = os.path.join(folder, admitted["root"].lstrip("/"))
         if not os.path.isdir(inside):
-            raise SimError(errno.ENOENT, f"{fsname} has no folder {subdir}")
+            raise SimError(errno.ENOENT, f"{fsname} has no folder {admitted['root']}")
         instance = f"ff{secrets.token_hex(5)}a800"
         self.node.gss.connect_fs(fsname, instance, config)
         with self.node.lock:
@@ -208,16 +211,18 @@ class Mounts(Subsystem):
             options=options,
             subdir=subdir,
             instance=instance,
-            uuid=str(uuid.uuid4()),
+            uuid=own,
+            identity=admitted["identity"],
         )
         mount.shown = self._show(
             source,
             path,
             inside,
             subtype="lustre",
-            options=tuple(options),
+            options=(*options, *(("ro",) if admitted["ro"] else ())),
             ended=self._ended,
             capacity=lambda: self.capacity(fsname),
+            who=lambda: mount.identity,
         )
         return mount
 
@@ -356,6 +361,7 @@ class Mounts(Subsystem):
         for config in list(self.configs.values()):
             for target in config["targets"].values():
                 self._look_at(target, answers)
+        identity.refresh(self)
 
     def _look_at_mgs(self, nids: list[str], fsnames: list[str]) -> None:
         state = self.mgs_state.setdefault(nids[0], {"state": "CONNECTING", "nid": nids[0]})

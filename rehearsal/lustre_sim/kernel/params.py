@@ -414,6 +414,8 @@ def sysfs(path: str) -> str:
         return f"/sys/kernel/debug/lustre/{path}"
     if path in LNET_DEBUG:
         return f"/sys/kernel/debug/lnet/{path}"
+    if path.startswith("nodemap/"):
+        return f"/sys/kernel/debug/lustre/{path}"
     return f"/sys/fs/lustre/{path}"
 
 

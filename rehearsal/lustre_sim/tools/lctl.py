@@ -13,7 +13,7 @@ import errno
 from typing import Any, TextIO
 
 from ..faults import Faults
-from . import lctl_lnet, lctl_obd, lctl_params
+from . import lctl_lnet, lctl_nodemap, lctl_obd, lctl_params
 from ._parser import Command, Function, Interpreter, Io
 
 PROGRAM = "lctl"
@@ -79,6 +79,7 @@ def _plain(command: lctl_params.Command) -> Function:
 FUNCTIONS: dict[str, Function] = {
     **lctl_lnet.FUNCTIONS,
     **lctl_obd.FUNCTIONS,
+    **lctl_nodemap.FUNCTIONS,
     **{name: _plain(command) for name, command in lctl_params.COMMANDS.items()},
 }
 
@@ -93,11 +94,11 @@ def _absent(name: str) -> Function:
 
 def table() -> list[Command]:
     commands = []
+    helps = {**lctl_params.HELP, **lctl_nodemap.HELP}
     for heading, names in NAMES:
         commands.append(Command(heading, None))
         commands += [
-            Command(name, FUNCTIONS.get(name) or _absent(name), lctl_params.HELP.get(name, name))
-            for name in names.split()
+            Command(name, FUNCTIONS.get(name) or _absent(name), helps.get(name, name)) for name in names.split()
         ]
     return commands
 

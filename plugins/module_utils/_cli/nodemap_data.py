@@ -1,0 +1,39 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Nodemaps as plain data, in the words of the module's options, and the digest by which servers are compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from ansible_collections.lustre.core.plugins.module_utils._cli.nodemap import ID_TYPES, Nodemap, State
+from ansible_collections.lustre.core.plugins.module_utils._cli.nodemap_words import idmap_texts
+from ansible_collections.lustre.core.plugins.module_utils._nid_range import merged
+
+
+def shown(nodemap: Nodemap) -> dict[str, Any]:
+    """Without its clients: they come and go."""
+    data: dict[str, Any] = {**nodemap.flags, **nodemap.numbers}
+    data.update({key: sorted(value) for key, value in nodemap.sets.items()})
+    data["filesets"] = [
+        {"path": one.path, "alternate": one.alternate, "read_only": one.read_only} for one in nodemap.filesets
+    ]
+    data["capabilities"] = {"type": nodemap.caps[0], "caps": sorted(nodemap.caps[1])}
+    if nodemap.name != "default":
+        data["ranges"] = [span.text for span in merged(nodemap.ranges)]
+        data["banlist"] = [span.text for span in merged(nodemap.banlist)]
+        data["idmap"] = {kind: idmap_texts(nodemap.idmap.get(kind, {})) for kind in ID_TYPES}
+        data["offset"] = dict(zip(("offset", "limit"), nodemap.offset or (0, 0)))
+        data["sepol"] = nodemap.sepol
+        if nodemap.parent:
+            data["parent"] = nodemap.parent
+    return data
+
+
+def digest(state: State) -> str:
+    """The same on the MGS and on every server that has got the same; dynamic nodemaps are of one server alone."""
+    maps = {name: shown(nodemap) for name, nodemap in state.maps.items() if not nodemap.parent}
+    text = json.dumps({"active": state.active, "nodemaps": maps}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
