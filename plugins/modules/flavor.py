@@ -53,8 +53,8 @@ options:
         choices: ['null', gssnull, plain, krb5n, krb5a, krb5i, krb5p, skn, ska, ski, skpi]
         required: true
   purge:
-    description: File systems (with all their targets), targets, or V(_mgs), whose rules are removed when they are not in O(rules). This list is
-      the consent.
+    description: File systems (with all their targets), targets, or V(_mgs), whose rules are removed when they are not in O(rules); or the
+      whole name of one rule (V(fs1.srpc.flavor.default.cli2mdt)). This list is the consent.
     type: list
     elements: str
     default: []

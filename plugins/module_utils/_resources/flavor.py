@@ -25,7 +25,7 @@ from ansible_collections.lustre.core.plugins.module_utils._engine import Resourc
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor_want import (
-    checked_target,
+    checked_purge,
     rules_from_options,
 )
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -52,7 +52,7 @@ class Have:
 class FlavorResource(Resource[Have]):
     """The rules of an MGS.
 
-    ``purge``: file systems (with their targets), targets or ``_mgs`` whose undeclared rules are removed.
+    ``purge``: file systems (with their targets), targets or ``_mgs`` whose undeclared rules are removed, or single rules.
     ``provisional``: the plan is made before the node's MGT is mounted, so that nothing it would know is an error.
     """
 
@@ -73,7 +73,7 @@ class FlavorResource(Resource[Have]):
         path: str = "rules",
     ) -> FlavorResource:
         """From the options; BadValue names the entry that is unusable."""
-        named = [checked_target(name, f"purge[{number}]") for number, name in enumerate(purge)]
+        named = [checked_purge(name, f"purge[{number}]") for number, name in enumerate(purge)]
         return cls(rules_from_options(rules, path), named, allow_ineffective, provisional)
 
     # What is
@@ -130,7 +130,8 @@ class FlavorResource(Resource[Have]):
                 "this node runs no MGS, and rules are set on the MGS",
                 "Run this on the node where the MGT is mounted now.",
             )
-        for target in dict.fromkeys([*(rule.target for rule in self.wants), *self.purge]):
+        named = [name.partition(".srpc.flavor.")[0] for name in self.purge]
+        for target in dict.fromkeys([*(rule.target for rule in self.wants), *named]):
             self._check_target(target, have)
 
     def _check_target(self, target: str, have: Have) -> None:
@@ -177,7 +178,7 @@ class FlavorResource(Resource[Have]):
             )
 
     def _purged(self, rule: srpc.Rule) -> bool:
-        return rule.target in self.purge or rule.fsname in self.purge
+        return not {rule.name, rule.target, rule.fsname}.isdisjoint(self.purge)
 
     def _set(self, rule: srpc.Rule, found: srpc.Rule | None) -> Step:
         told = f"is {found.flavor}" if found else "is not set"
@@ -188,7 +189,7 @@ class FlavorResource(Resource[Have]):
         return Step(self.kind, "set", rule.name, reason, srpc.set_words(rule), disruptive=True, timeout=60.0)
 
     def _remove(self, rule: srpc.Rule) -> Step:
-        reason = f"is {rule.flavor}, not declared, and the rules of {rule.fsname} are to be purged"
+        reason = f"is {rule.flavor}, not declared, and named to be purged by itself or with {rule.fsname}"
         return Step(self.kind, "remove", rule.name, reason, srpc.delete_words(rule), disruptive=True, timeout=60.0)
 
     def check_step(self, step: Step, run: Runner) -> None:
@@ -204,7 +205,8 @@ class FlavorResource(Resource[Have]):
 
     def public(self, have: Have) -> Mapping[str, Any]:
         declared = {rule.name for rule in self.wants}
-        concerned = {rule.fsname for rule in self.wants} | {srpc.Rule(name, "null").fsname for name in self.purge}
+        named = [name.partition(".srpc.flavor.")[0] for name in self.purge]
+        concerned = {rule.fsname for rule in self.wants} | {srpc.Rule(name, "null").fsname for name in named}
         return {
             "rules": [_shown(rule) for rule in have.rules.values() if rule.fsname in concerned],
             "undeclared": sorted(

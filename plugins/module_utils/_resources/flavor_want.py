@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import srpc
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_net
 from ansible_collections.lustre.core.plugins.module_utils._options import require_known
 
@@ -43,6 +43,18 @@ def checked_target(given: object, path: str) -> str:
             )
         return name
     return f"{match['fsname']}-{match['kind']}{match['index'].lower()}" if match["kind"] else name
+
+
+def checked_purge(given: object, path: str) -> str:
+    """A target, or one rule by the whole name that Lustre prints: ``fs1.srpc.flavor.default.cli2mdt``."""
+    name = str(given or "")
+    if ".srpc.flavor." not in name:
+        return checked_target(given, path)
+    try:
+        return srpc.parse_rule(f"{name}=null").name
+    except UnknownOutput:
+        what = f"{name!r} is not the name of a rule"
+        raise BadValue(path, what, "Write it as the MGS shows it: fs1.srpc.flavor.default.cli2mdt.") from None
 
 
 def _rule(options: Mapping[str, Any], path: str) -> srpc.Rule:

@@ -27,7 +27,7 @@ _KNOWN = (
 #: A file of lgss_sk has 2407 bytes on Lustre 2.17; anything of another size range is no key.
 _CONTENT = range(64, 65537)
 _NAMES = {"fsname": re.compile(r"[A-Za-z0-9_-]{1,8}\Z"), "nodemap": re.compile(r"[A-Za-z0-9_]{1,16}\Z")}
-_NUMBERS = {"key_bits": range(128, 513), "prime_bits": range(1024, 8193), "lifetime": range(60, 31536001)}
+_NUMBERS = {"key_bits": range(128, 4097), "prime_bits": range(1024, 8193), "lifetime": range(60, 2**31)}
 
 
 @dataclass(frozen=True)

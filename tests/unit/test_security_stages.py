@@ -1,0 +1,143 @@
+"""Who makes which key, and the stages of a roll-out: every connection is as described at the end, and never less than before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from ansible_collections.lustre.core.plugins.module_utils._engine import converge
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
+from ansible_collections.lustre.core.plugins.module_utils._resources.flavor import FlavorResource
+from ansible_collections.lustre.core.plugins.plugin_utils import _security
+from tests.unit.hypotheses import examples
+from tests.unit.models.srpc_model import CONNECTIONS, SrpcModel
+
+
+def rule(target: str, flavor: str, direction: str = "", network: str = "default") -> dict[str, str]:
+    return {"target": target, "flavor": flavor, "direction": direction, "network": network}
+
+
+def names(stages: list[dict[str, Any]]) -> list[str]:
+    return [stage["name"] for stage in stages]
+
+
+def test_one_flavor_for_all_comes_in_stages() -> None:
+    stages = _security.secure_stages({"rules": [rule("fs1", "skpi")]}, [])
+    assert names(stages) == ["servers among themselves", "clients", "as described"]
+    assert [entry["direction"] for entry in stages[0]["rules"]] == ["mdt2mdt", "mdt2ost"]
+    assert [entry["direction"] for entry in stages[1]["rules"]] == ["cli2mdt", "cli2ost"]
+    assert stages[1]["back"] == [
+        "lctl conf_param -d fs1.srpc.flavor.default.cli2mdt",
+        "lctl conf_param -d fs1.srpc.flavor.default.cli2ost",
+    ]
+    assert stages[2]["purge"] == [
+        f"fs1.srpc.flavor.default.{way}" for way in ("mdt2mdt", "mdt2ost", "cli2mdt", "cli2ost")
+    ]
+
+
+def test_what_is_as_described_has_no_stages() -> None:
+    assert _security.secure_stages({"rules": [rule("fs1", "skpi")]}, [rule("fs1", "skpi")]) == []
+    assert _security.secure_stages({}, [rule("fs1", "skpi")]) == []
+
+
+def test_a_run_that_was_ended_goes_on() -> None:
+    helpers = [rule("fs1", "skpi", "mdt2mdt"), rule("fs1", "skpi", "mdt2ost")]
+    stages = _security.secure_stages({"rules": [rule("fs1", "skpi")]}, helpers)
+    assert names(stages) == ["clients", "as described"] and len(stages[1]["purge"]) == 4
+    stages = _security.secure_stages({"rules": [rule("fs1", "skpi")]}, [*helpers, rule("fs1", "skpi")])
+    assert names(stages) == ["as described"]
+    assert stages[0]["purge"] == ["fs1.srpc.flavor.default.mdt2mdt", "fs1.srpc.flavor.default.mdt2ost"]
+
+
+def test_described_directions_stay() -> None:
+    wanted = [rule("fs1", "skpi", "cli2mdt"), rule("fs1", "ski", "mdt2ost")]
+    stages = _security.secure_stages({"rules": wanted}, [])
+    assert names(stages) == ["servers among themselves", "clients"]
+
+
+def test_less_protection_needs_no_stages() -> None:
+    stages = _security.secure_stages({"rules": [rule("fs1", "null")]}, [rule("fs1", "skpi")])
+    assert names(stages) == ["as described"]
+    assert stages[0]["back"] == ["lctl conf_param fs1.srpc.flavor.default=skpi"]
+    stages = _security.secure_stages({"purge": ["fs1", "_mgs"]}, [rule("fs1", "skpi"), rule("_mgs", "skpi")])
+    assert [(stage["name"], stage["purge"]) for stage in stages] == [
+        ("as described", ["fs1"]),
+        ("connections to the MGS", ["_mgs"]),
+    ]
+
+
+def test_the_mgs_comes_last() -> None:
+    stages = _security.secure_stages({"rules": [rule("_mgs", "skpi"), rule("fs1", "skpi")]}, [])
+    assert names(stages)[-1] == "connections to the MGS"
+    assert [stage["mgs"] for stage in stages] == [False, False, False, True]
+
+
+wanted_rules = st.lists(
+    st.builds(
+        rule,
+        st.sampled_from(["fs1", "fs1", "fs2", "_mgs", "fs1-MDT0000"]),
+        st.sampled_from(["null", "ski", "skpi", "krb5p"]),
+        st.sampled_from(["", "", "cli2mdt", "cli2ost", "mdt2mdt", "mdt2ost"]),
+    ).map(lambda entry: {**entry, "direction": ""} if entry["target"] == "_mgs" else entry),
+    max_size=6,
+    unique_by=lambda entry: (entry["target"], entry["direction"]),
+)
+
+
+@examples(150)
+@given(had=wanted_rules, wanted=wanted_rules, purge=st.sets(st.sampled_from(["fs1", "fs2", "_mgs"])).map(sorted))
+def test_stages_lead_to_the_description(
+    had: list[dict[str, str]], wanted: list[dict[str, str]], purge: list[str]
+) -> None:
+    def name(entry: dict[str, str]) -> str:
+        return f"{entry['target']}.srpc.flavor.default" + (f".{entry['direction']}" if entry["direction"] else "")
+
+    described = {"rules": wanted, "purge": purge}
+    before = {name(entry): entry["flavor"] for entry in had}
+    direct, model = SrpcModel(dict(before)), SrpcModel(dict(before))
+    converge(FlavorResource.from_options(wanted, purge), direct, sleep=lambda _seconds: None)
+    stages = _security.secure_stages(described, had)
+    event(f"{len(stages)} stages")
+    for stage in stages:
+        made = FlavorResource.from_options(stage["rules"], stage["purge"])
+        assert converge(made, model, sleep=lambda _seconds: None).changed, f"{stage['name']} changes nothing"
+        for entry in stage["wait"]:
+            fits = [
+                c
+                for c in CONNECTIONS
+                if entry["target"] == "fs2" and c[0].startswith("fs2") and c[2] == entry["direction"]
+            ]
+            assert all(model.chosen(connection) == entry["flavor"] for connection in fits)
+    # What the stages add goes again: the MGS ends with the rules of one step, but for described-looking ones of others.
+    assert model.in_force() == direct.in_force() or set(before) - {name(entry) for entry in wanted}
+    for entry in wanted:
+        assert model.rules[name(entry)] == entry["flavor"]
+    left = {key for key in model.rules if key not in before and key not in {name(entry) for entry in wanted}}
+    assert not left, "a rule of the stages stays"
+
+
+KEYS = [
+    {"path": "/k/fs1.server.default.key", "types": ["server", "client"], "fsname": "fs1", "nodemap": "default"},
+    {"path": "/k/fs1.server.bio.key", "types": ["server"], "fsname": "fs1", "nodemap": "bio"},
+]
+
+
+def test_contents_go_to_the_keys_they_are_for() -> None:
+    sources = [{"identity": _security.identity(key), "key": key, "host": "mds1"} for key in KEYS]
+    contents = _security.ssk_read(sources, [{"content": "QQ=="}, {"skipped": True}])
+    assert contents == {"fs1 default": "QQ=="}
+    client = {"path": "/k/fs1.client.default.key", "types": ["client"], "fsname": "fs1"}
+    assert _security.ssk_contents([client], contents) == [{**client, "state": "loaded", "content": "QQ=="}]
+    assert _security.ssk_contents([client], contents, only=["fs2"]) == []
+    with pytest.raises(BadValue, match="no server has made the key of fs1 bio"):
+        _security.ssk_contents(KEYS, contents)
+    assert [entry.get("content") for entry in _security.ssk_contents(KEYS, contents, strict=False)] == ["QQ==", None]
+
+
+def test_keys_of_an_mgs_are_told_by_its_nids() -> None:
+    one = {"mgs_nids": ["10.0.0.2@tcp", "10.0.0.1@tcp"], "nodemap": "default"}
+    assert _security.identity(one) == _security.identity({"mgs_nids": ["10.0.0.1@tcp", "10.0.0.2@tcp"]})
+    assert _security.staged_path("/k/a.key") == "/k/.lustre-next/a.key"
