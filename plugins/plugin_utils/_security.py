@@ -64,8 +64,12 @@ def ssk_contents(
     state: str = "loaded",
     strict: bool = True,
     only: Sequence[str] | None = None,
+    bare: bool = False,
 ) -> list[dict[str, Any]]:
-    """Options of ssk_key with the content of each secret; ``strict``: one that is missing is an error, not a new key."""
+    """Options of ssk_key with the content of each secret; ``strict``: one that is missing is an error, not a new key.
+
+    ``bare``: without the attributes, to ask only whether the keys are the same.
+    """
     found = []
     for key in keys:
         if only is not None and key.get("fsname") not in only:
@@ -77,7 +81,8 @@ def ssk_contents(
                 f"no server has made the key of {identity(key)}",
                 "A metadata or object server of that file system must be reachable, for it makes the key.",
             )
-        found.append({**key, "state": state, **({"content": content} if content is not None else {})})
+        given = {name: key[name] for name in ("path", "types")} if bare else dict(key)
+        found.append({**given, "state": state, **({"content": content} if content is not None else {})})
     return found
 
 
