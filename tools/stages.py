@@ -155,7 +155,7 @@ ALL: tuple[Stage, ...] = (
         "rehearsal hosts come up, reboot and go without a trace",
         "hosts",
         "ansible-2.21",
-        ("pytest", "-q", "-p", "no:cacheprovider", "tests/rehearsal_hosts"),
+        ("pytest", "-q", "-p", "no:cacheprovider", "-m", "not long", "tests/rehearsal_hosts"),
         pytest_count,
     ),
     Stage(
@@ -192,6 +192,7 @@ LONG: tuple[Stage, ...] = (
         "site-killed", "runs interrupted at many moments, by many means, converge and lose nothing", "hosts", _KILLED
     ),
     _site("site-all", "all other whole sites, every case", "hosts-2", f"--ignore={_KILLED}", "tests/site"),
+    _site("security", "wire security on two hosts with a real KDC, every failure", "hosts-2", "tests/rehearsal_hosts/test_security.py"),
     Stage(
         "mutants",
         "the guard with one question less: some test of it must fail",

@@ -19,6 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "live: makes real hosts on this machine (root, Debian or Ubuntu, about a minute)"
     )
+    config.addinivalue_line("markers", "long: only `make test-long` runs it")
 
 
 @pytest.fixture

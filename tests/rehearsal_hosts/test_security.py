@@ -202,6 +202,7 @@ def test_kerberos_of_a_live_mount_and_of_a_new_one(hosts: Hosts) -> None:
     hosts.do("client", "echo x >/mnt/fs1/file && cat /mnt/fs1/file")
 
 
+@pytest.mark.long
 def test_contexts_are_flushed_and_come_again(hosts: Hosts) -> None:
     hosts.do("client", "lfs flushctx /mnt/fs1")
     hosts.until(lambda: len(hosts.contexts()) == 2, "new contexts")
@@ -227,12 +228,14 @@ def test_what_is_wrong_on_the_client_ends_the_mount_at_once(hosts: Hosts) -> Non
     assert hosts.mount()[0] == 0
 
 
+@pytest.mark.long
 def test_an_old_ticket_hides_a_missing_keytab(hosts: Hosts) -> None:
     hosts.do("client", "test -e /tmp/krb5cc_0 && mv /etc/krb5.keytab /root/kept")
     assert hosts.mount_again()[0] == 0
     hosts.do("client", "mv /root/kept /etc/krb5.keytab")
 
 
+@pytest.mark.long
 def test_the_kdc_is_needed_for_new_tickets_only(hosts: Hosts) -> None:
     begun = time.time()
     hosts.do("server", "systemctl stop krb5-kdc")
@@ -243,6 +246,7 @@ def test_the_kdc_is_needed_for_new_tickets_only(hosts: Hosts) -> None:
     assert hosts.mount()[0] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("principal", ["host/client.lab.example", "lustre_root"])
 def test_other_names_of_roots_credentials(hosts: Hosts, principal: str) -> None:
     hosts.do("client", "mv /etc/krb5.keytab /root/kept")
@@ -253,6 +257,7 @@ def test_other_names_of_roots_credentials(hosts: Hosts, principal: str) -> None:
     assert rc == 0
 
 
+@pytest.mark.long
 def test_what_the_server_rejects_is_tried_until_the_mount_is_killed(hosts: Hosts) -> None:
     begun = time.time()
     hosts.do("server", "sed -i 's/^10.77.50.41 .*/10.77.50.41 cl.other.example client-tcp/' /etc/hosts")
@@ -272,6 +277,7 @@ def test_what_the_server_rejects_is_tried_until_the_mount_is_killed(hosts: Hosts
     assert hosts.mount()[0] == 0, "the keytab is read again, the daemon needs no restart"
 
 
+@pytest.mark.long
 def test_a_daemon_that_is_gone_is_restarted_by_its_unit(hosts: Hosts) -> None:
     hosts.do("server", "pkill -x lsvcgssd; mv /etc/sysconfig/lsvcgss /root/")
     assert hosts.mount()[0] == 0
@@ -285,6 +291,7 @@ def test_a_daemon_that_is_gone_is_restarted_by_its_unit(hosts: Hosts) -> None:
     hosts.do("server", "mv /root/lsvcgss /etc/sysconfig/ && systemctl restart lsvcgss")
 
 
+@pytest.mark.long
 def test_a_missing_key_turns_kerberos_off(hosts: Hosts) -> None:
     hosts.do("server", "systemctl stop lsvcgss; pkill -x lsvcgssd; cp -p /etc/krb5.keytab /root/kept")
     hosts.do("server", "kadmin.local ktrem -k /etc/krb5.keytab lustre_oss/server.lab.example all")

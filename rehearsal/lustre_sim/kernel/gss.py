@@ -9,6 +9,7 @@ later, each one at a moment of its own; one that cannot shows the new flavor wit
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import secrets
 import threading
@@ -46,6 +47,7 @@ class Gss(Subsystem):
         self.background = False  # the daemon's clock must not stand still while programs run
         self._pending: dict[str, dict[str, Any]] = {}
         self._mounting = 0
+        self._mounts_made = 0
         self._last_identity = 1
         self._lock = threading.RLock()
         self._worker: threading.Thread | None = None
@@ -101,10 +103,21 @@ class Gss(Subsystem):
             where = {**_server(target["name"], kind), "nid": nid}
             self._enter(f"{kind}.{target['name']}-{kind}-{instance}", flavor, where)
 
+    @contextlib.contextmanager
+    def mounting(self) -> Iterator[None]:
+        """Until the mount stands in the table, its connections belong to no device and must be kept nevertheless."""
+        with self._lock:
+            self._mounting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._mounting -= 1
+                self._mounts_made += 1
+
     def _enter(self, name: str, flavor: str, where: dict[str, Any]) -> None:
         with self._lock:
             one = self.imports[name] = Import()
-            self._mounting += 1
         try:
             self._change(one, flavor)
             while srpc.mechanism(flavor):
@@ -124,9 +137,6 @@ class Gss(Subsystem):
             with self._lock:
                 self.imports.pop(name, None)
             raise
-        finally:
-            with self._lock:
-                self._mounting -= 1
 
     # -- connections that live ---------------------------------------------------------------------------------
 
@@ -146,9 +156,10 @@ class Gss(Subsystem):
             self._worker.start()
 
     def follow(self) -> None:
+        made = self._mounts_made
         rows = self._rows()
         with self._lock:
-            if not self._mounting:
+            if not self._mounting and made == self._mounts_made:
                 names = {_key(row) for row in rows}
                 self.imports = {name: one for name, one in self.imports.items() if name in names}
         for at, row in enumerate(row for row in rows if row["type"] in _KINDS):
@@ -333,8 +344,7 @@ class Gss(Subsystem):
         return {"major": 0, "token": answer.get("token", ""), "handle": context.theirs, "expire": context.expire}
 
     def _nodemap_of(self, nid: str) -> str:
-        part = self.node.parts.get("nodemap")
-        found = getattr(part, "name_of", None)
+        found = getattr(self.node.parts.get("nodemap"), "test_nid", None)
         return str(found(nid)) if found is not None else "default"
 
     # -- parameters --------------------------------------------------------------------------------------------

@@ -138,12 +138,13 @@ class Mounts(Subsystem):
         self.refresh()
         words = [word for word in options if word]
         spec = _CLIENT_SPEC.match(source)
-        if spec is None:
-            mount = self._mount_target(source, path, words, fstype)
-        else:
-            mount = self._mount_client(spec, source, path, words)
-        with self.node.lock:
-            self.table[path] = mount
+        with self.node.gss.mounting():
+            if spec is None:
+                mount = self._mount_target(source, path, words, fstype)
+            else:
+                mount = self._mount_client(spec, source, path, words)
+            with self.node.lock:
+                self.table[path] = mount
         self.look(now=True)
         self.node.obd.devices()  # devices get their numbers in the order of the mounts
         return {"kind": mount.kind, "fsname": mount.fsname}
