@@ -192,7 +192,12 @@ LONG: tuple[Stage, ...] = (
         "site-killed", "runs interrupted at many moments, by many means, converge and lose nothing", "hosts", _KILLED
     ),
     _site("site-all", "all other whole sites, every case", "hosts-2", f"--ignore={_KILLED}", "tests/site"),
-    _site("security", "wire security on two hosts with a real KDC, every failure", "hosts-2", "tests/rehearsal_hosts/test_security.py"),
+    _site(
+        "security",
+        "wire security on two hosts with a real KDC, every failure",
+        "hosts-2",
+        "tests/rehearsal_hosts/test_security.py",
+    ),
     Stage(
         "mutants",
         "the guard with one question less: some test of it must fail",
