@@ -14,6 +14,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ TOOLS = (
 )  # fmt: skip
 #: real programs that recordings use on the output of a tool, on the host's files and on its devices
 REAL = (
-    "awk", "blkid", "cat", "chmod", "cp", "dd", "e2label", "echo", "egrep", "findmnt", "grep", "head", "ls", "mkdir", "mountpoint", "printf", "rm",
+    "awk", "blkid", "cat", "chmod", "cp", "dd", "e2label", "echo", "egrep", "findmnt", "grep", "head", "ls", "lsattr", "mkdir", "mountpoint", "printf", "rm",
     "sed", "seq", "sort", "tail", "touch", "tr", "umount", "uniq", "wc",
 )  # fmt: skip
 #: those of them that change something: only below the host's folder
@@ -63,6 +64,7 @@ class Host:
         programs |= {name: self._real(name) for name in REAL}
         programs |= {
             "mount": self._mount,
+            "python3": self._python,
             "date": self._date,
             "timeout": self._timeout,
             "sleep": self._sleep,
@@ -129,6 +131,17 @@ class Host:
             return self._real("mount")(argv, stdin, out, err)
         assert argv[:2] == ["-t", "lustre"], argv
         return self._programs["mount.lustre"](argv[2:], stdin, out, err)
+
+    def _python(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
+        """The one script that recordings start, in a process of its own: this one serves the mounts."""
+        assert argv[0] == f"{self.folder}/root/fscrypt_ioctl.py", argv
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("recorder_fscrypt.py")), *argv[1:]],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        out.write(done.stdout)
+        err.write(done.stderr)
+        return done.returncode
 
     def _timeout(self, argv: list[str], stdin: TextIO, out: TextIO, err: TextIO) -> int:
         return self._programs[argv[1]](argv[2:], stdin, out, err)

@@ -19,6 +19,8 @@ import threading
 from collections.abc import Callable
 
 from ..sim_error import SimError
+from .fscrypt import Encryption
+from .fuse_encrypted import EncryptedFiles
 from .fuse_files import MAX_WRITE, FuseFiles, Request
 from .identity import MappedFiles, Who
 
@@ -40,7 +42,7 @@ _FAREWELL = 2.0
 
 
 class FuseMount:
-    """One mount. ``folder`` None = an empty root folder (what a server target shows)."""
+    """One mount. ``folder`` None = an empty root folder (what a server target shows); ``encryption``: a client's."""
 
     def __init__(
         self,
@@ -57,6 +59,16 @@ class FuseMount:
         self.source, self.path = source, path
         self._ended = ended
         self._files = FuseFiles(folder, capacity) if who is None else MappedFiles(folder, capacity, who)
+
+        encryption: Encryption | None = None,
+    ) -> None:
+        self.source, self.path = source, path
+        self._ended = ended
+        self._files = (
+            FuseFiles(folder, capacity)
+            if folder is None or encryption is None
+            else EncryptedFiles(folder, capacity, encryption)
+        )
         _allow_many_files()
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         data = f"fd={self._fuse},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
@@ -98,9 +110,9 @@ class FuseMount:
             self._ended(self)
 
     def _handle(self, raw: bytes) -> None:
-        _, opcode, unique, node, uid, gid, *_ = _IN.unpack_from(raw)
+        _, opcode, unique, node, uid, gid, pid, *_ = _IN.unpack_from(raw)
         try:
-            answer = self._files.perform(opcode, Request(node, uid, gid, raw[_IN.size :]))
+            answer = self._files.perform(opcode, Request(node, uid, gid, raw[_IN.size :], pid))
         except OSError as error:
             self._answer(unique, error.errno or errno.EIO, b"")
         except (KeyError, ValueError, struct.error):

@@ -13,7 +13,11 @@ _FLAGS = {
 }
 
 
-def text(row: Mapping[str, Any], state: Mapping[str, Any], own_nids: Sequence[str]) -> str:
+#: What an MDT grants of encryption.
+ENCRYPTION = ", client_encryption, name_encryption, encryption_fid2path"
+
+
+def text(row: Mapping[str, Any], state: Mapping[str, Any], own_nids: Sequence[str], granted: str = "") -> str:
     kind = row["type"]
     is_mgc = kind == "mgc"
     nid = state["nid"] or "0@lo"
@@ -25,7 +29,7 @@ def text(row: Mapping[str, Any], state: Mapping[str, Any], own_nids: Sequence[st
         f"    name: {row['name']}",
         f"    target: {'MGS' if is_mgc else row['peer'] + '_UUID'}",
         f"    state: {state['state']}",
-        f"    connect_flags: [ {_FLAGS.get(kind, _COMMON)} ]",
+        f"    connect_flags: [ {_FLAGS.get(kind, _COMMON)}{granted} ]",
         "    connect_data:",
         "       flags: 0xa000011001002060",
         f"       instance: {state.get('instance', 0)}",

@@ -19,6 +19,8 @@ from ..faults import Faults
 from ..node import UNREACHABLE, Node, Operation, Subsystem
 from ..sim_error import SimError
 from . import identity, srpc
+
+from . import fscrypt, srpc
 from . import targets as target_module
 
 _CLIENT_SPEC = re.compile(r"(?P<nids>[^/]+):/(?P<fsname>[^/]+)(?P<subdir>/.*)?\Z")
@@ -104,6 +106,7 @@ class Mount:
     subdir: str = ""  # client
     instance: str = ""  # client: the hexadecimal part of its devices' names
     uuid: str = ""
+    encryption: fscrypt.Encryption | None = None  # client
     shown: Any = None  # the FuseMount, or what a test's mounter made
     identity: dict[str, Any] | None = None  # client: as whom it works, when its nodemap says so
 
@@ -215,6 +218,7 @@ class Mounts(Subsystem):
             uuid=own,
             identity=admitted["identity"],
         )
+        mount.encryption = fscrypt.for_mount(self.node, mount)
         mount.shown = self._show(
             source,
             path,
@@ -224,6 +228,8 @@ class Mounts(Subsystem):
             ended=self._ended,
             capacity=lambda: self.capacity(fsname),
             who=lambda: mount.identity,
+
+            encryption=mount.encryption,
         )
         return mount
 

@@ -246,7 +246,9 @@ class Obd(Subsystem):
         prefixes = [f"{kind}.{name}"] + ([f"osc.{name}"] if kind == "osp" and "-osc-" in name else [])
         found: dict[str, Any] = {}
         for prefix in prefixes:
-            found[f"{prefix}.import"] = lambda: imports.text(row, self.state(row), self.node.lnet.nids())
+            found[f"{prefix}.import"] = lambda: imports.text(
+                row, self.state(row), self.node.lnet.nids(), imports.ENCRYPTION if self._encrypts(row) else ""
+            )
             found[f"{prefix}.state"] = lambda: f"current_state: {self.state(row)['state']}\nstate_history:"
             if kind == "mgc":
                 continue
@@ -258,6 +260,11 @@ class Obd(Subsystem):
             for key in ("kbytestotal", "kbytesfree", "kbytesavail", "filestotal", "filesfree"):
                 found[f"{prefix}.{key}"] = lambda key=key: str(self.node.mounts.peers.get(peer, {}).get(key, 0))
         return found
+
+    def _encrypts(self, row: Mapping[str, Any]) -> bool:
+        """Whether the client mount that a device belongs to asked for encryption and was granted it."""
+        mounts = [mount for mount in self.node.mounts.clients() if row["name"].endswith(f"-mdc-{mount.instance}")]
+        return any(mount.encryption is not None and mount.encryption.enabled for mount in mounts)
 
     def _layout_params(self, row: dict[str, Any]) -> dict[str, Any]:
         kind, name = row["type"], row["name"]

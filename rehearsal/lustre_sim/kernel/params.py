@@ -136,6 +136,10 @@ class Params(Subsystem):
             return []  # recorded: a folder is there and prints nothing
         return [_shown(path, tree[path]) for path in found]
 
+    def value(self, name: str) -> str:
+        """One parameter as text, for the other subsystems; empty when this node has none."""
+        return _read(self.tree().get(to_path(name), ""))
+
     def list(self, pattern: str, recursive: bool = False) -> list[tuple[str, str]]:
         """Names with the suffix that ``list_param -F`` shows: ``/`` folder, ``=`` writable, nothing else."""
         tree = self.tree()
