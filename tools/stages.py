@@ -168,6 +168,15 @@ ALL: tuple[Stage, ...] = (
         1200,
     ),
     Stage(
+        "molecule-encryption",
+        "molecule encryption: keys, locks, a client without the key, a boot",
+        "hosts",
+        "",
+        ("tools/molecule.py", "encryption"),
+        listed_count,
+        1200,
+    ),
+    Stage(
         "site",
         "whole sites on rehearsal hosts: faults, guards, reboot",
         "hosts",

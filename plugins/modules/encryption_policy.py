@@ -165,6 +165,7 @@ state:
       contains:
         path: {description: Path., type: str}
         fsname: {description: 'The file system it lies in, or null.', type: str}
+        unit: {description: The instance of C(lustre-unlock@.service) that the role P(lustre.core.lustre_encryption#role) sets up., type: str}
         exists: {description: Whether anything is there., type: bool}
         encrypted: {description: Whether it has a policy., type: bool}
         identifier: {description: 'The name of the key that opens it, or null.', type: str}
@@ -180,6 +181,7 @@ state:
     directories:
       - path: /mnt/fs1/vault
         fsname: fs1
+        unit: lustre-unlock@mnt-fs1-vault.service
         exists: true
         encrypted: true
         identifier: 002192fcf1fb22e1c930e8e87e32855a

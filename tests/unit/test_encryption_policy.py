@@ -13,6 +13,7 @@ from ansible_collections.lustre.core.plugins.module_utils._engine import converg
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, NotConverged, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._module import result
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_state import escaped
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import wants_from_options
 from tests.unit.fake_runner import load_cases
 from tests.unit.models.encryption_model import DIRECTORY, EncryptionModel, Entry
@@ -236,3 +237,15 @@ def test_a_plan_before_the_mount_counts_on_it():
     outcome = run(made, {"path": VAULT, "key": KEY["A"], "key_file": FILE}, check_mode=True, provisional=True)
     assert [step.action for step in outcome.plan.steps] == ["keep", "create", "unlock", "encrypt"]
     assert not run(made, {"path": VAULT, "state": "locked"}, check_mode=True, provisional=True).changed
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("/mnt/fs1/vault", "mnt-fs1-vault"),
+        ("/mnt/fs-1/a b", r"mnt-fs\x2d1-a\x20b"),
+        ("/.secret/é", r"\x2esecret-\xc3\xa9"),
+    ],
+)
+def test_the_unit_of_a_directory_is_called_as_systemd_does(path, unit):
+    assert escaped(path) == unit

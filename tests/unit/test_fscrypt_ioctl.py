@@ -244,3 +244,26 @@ def test_an_answer_that_is_none_stops_it(fake):
         fscrypt.look(fake([(look[0], (1, failing, ""))]), ["/mnt/fs1/a"], [])
     with pytest.raises(ToolError, match="Traceback"):
         fscrypt.look(fake([(look[0], (1, "", "Traceback"))]), ["/mnt/fs1/a"], [])
+
+
+def record(tmp_path, **entries):
+    text = json.dumps({"identifier": NAME, "directories": entries})
+    (tmp_path / f"{NAME}.json").write_text(text, encoding="utf-8")
+
+
+def test_at_boot_the_record_tells_the_key_file(tmp_path, monkeypatch):
+    other = {"mounted_at": "/mnt/fs1/other", "key_file": "/a"}
+    record(tmp_path, **{"fs1:/other": other, "fs1:/vault": {"mounted_at": "/mnt/fs1/vault", "key_file": "/k"}})
+    assert fscrypt_ioctl.key_file_of("/mnt/fs1/vault", NAME, str(tmp_path)) == "/k"
+    assert fscrypt_ioctl.key_file_of("/mnt/again/vault", NAME, str(tmp_path)) == "/a"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert fscrypt_ioctl.key_file_of("/mnt/fs1/vault", NAME, str(tmp_path)) == "/k"
+    (tmp_path / NAME).touch()
+    assert fscrypt_ioctl.key_file_of("/mnt/fs1/vault", NAME, str(tmp_path)) == str(tmp_path / NAME)
+
+
+def test_a_record_that_tells_none_is_told(tmp_path):
+    for spoil in (lambda: None, lambda: record(tmp_path), lambda: (tmp_path / f"{NAME}.json").write_text("[]")):
+        spoil()
+        with pytest.raises(fscrypt_ioctl.Unusable, match="tells no key file"):
+            fscrypt_ioctl.key_file_of("/mnt/fs1/vault", NAME, str(tmp_path))

@@ -20,6 +20,8 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.zpool impor
 from tests.unit import target_support as support
 from tests.unit.fake_runner import load_cases, load_transcript
 from tests.unit.hypotheses import examples
+from tests.unit.models.disk_model import Disk
+from tests.unit.models.pool_model import PoolModel
 
 BAD = load_cases("zpool_bad")
 
@@ -401,3 +403,28 @@ def test_a_mutilated_answer_is_parsed_whole_or_unknown(at, length, text, base):
             parse(broken)
         except UnknownOutput:
             continue
+
+
+ENCRYPTED = {"encryption": "aes-256-gcm", "keyformat": "raw", "keylocation": "file:///etc/lustre/keys/ost4pool"}
+
+
+def test_a_new_pool_may_be_encrypted_and_an_old_one_is_only_shown():
+    """Encryption of the root dataset, which its datasets inherit: given at creation, never set later."""
+    want = {**POOL, "create": True, "filesystem_properties": ENCRYPTED}
+    model = PoolModel()
+    for number, device in enumerate((A, B)):
+        model.disks[device] = Disk(f"sd{'ab'[number]}", f"8:{16 * number}", "")
+
+    def made():
+        return ZpoolResource.from_options([want], files=model)
+
+    outcome = converge(made(), model)
+    (create,) = [step for step in outcome.plan.steps if step.action == "create"]
+    assert all(f"{key}={value}" in create.argv for key, value in ENCRYPTED.items())
+    again = converge(made(), model)
+    assert not again.changed and not again.plan.drift
+    model.pools["ost4pool"].options.update(encryption="off", keyformat="none", keylocation="none")
+    shown = converge(made(), model)
+    assert not shown.changed and [drift.object for drift in shown.plan.drift] == [
+        f"ost4pool: {key}" for key in ENCRYPTED
+    ]

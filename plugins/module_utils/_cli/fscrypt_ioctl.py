@@ -45,6 +45,8 @@ _V2 = struct.Struct("<BBBBB3s16s")
 _SPEC_IDENTIFIER = 2
 ABSENT, PRESENT, INCOMPLETE = 1, 2, 3
 BUSY, OTHER_USERS = 1, 2
+#: One record per key, kept by the module; see encryption_record.py.
+RECORDS = "/etc/lustre/encryption"
 #: More names of a directory or of open files than these say nothing new.
 NAMES = 5
 #: The kernel's answers that say something about encryption here, by one name each (Python has two for the first).
@@ -317,31 +319,50 @@ def run(request: Mapping[str, Any]) -> int:
     return code
 
 
+def key_file_of(path: str, name: str, folder: str = RECORDS) -> str:
+    """The file that has the key ``name``: a credential of this unit, or the one that the record of the key tells."""
+    credential = os.path.join(os.environ.get("CREDENTIALS_DIRECTORY", ""), name)
+    if os.environ.get("CREDENTIALS_DIRECTORY") and os.path.exists(credential):
+        return credential
+    record = f"{folder}/{name}.json"
+    try:
+        with open(record, encoding="utf-8") as stream:
+            entries = json.load(stream)["directories"].values()
+        told = [(entry["mounted_at"] != path, entry["key_file"]) for entry in entries if entry["key_file"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unusable(f"the record {record} tells no key file ({error})") from None
+    if not told:
+        raise Unusable(f"the record {record} tells no key file: this node was never given one")
+    return str(min(told)[1])
+
+
 def main(words: list[str]) -> int:
-    """``unlock DIRECTORY KEY_FILE``, ``lock DIRECTORY``, ``status DIRECTORY``: what the unit at boot needs."""
-    usage = "usage: fscrypt_ioctl.py unlock DIRECTORY KEY_FILE | lock DIRECTORY | status DIRECTORY\n"
-    if len(words) != {"unlock": 3, "lock": 2, "status": 2}.get(words[0] if words else ""):
+    """``unlock DIRECTORY [KEY_FILE]``, ``lock DIRECTORY``, ``status DIRECTORY``: what the unit at boot needs."""
+    usage = "usage: fscrypt_ioctl.py unlock DIRECTORY [KEY_FILE] | lock DIRECTORY | status DIRECTORY\n"
+    if len(words) not in {"unlock": (2, 3), "lock": (2,), "status": (2,)}.get(words[0] if words else "", ()):
         sys.stderr.write(usage)
         return 2
-    path = words[1]
     try:
-        found = _look_at(path, _kernel)
-        if words[0] == "status":
-            sys.stdout.write(json.dumps(found) + "\n")
-            return 0
-        if len(found.get("policy", "")) != 2 * _V2.size:
-            raise Unusable(f"has no encryption policy of version 2 ({found.get('refused') or 'none at all'})")
-        request = {"path": path, "identifier": found["policy"][-2 * IDENTIFIER_SIZE :]}
-        if words[0] == "lock":
-            told = lock(request, _kernel)
-            if told["busy"]:
-                raise Unusable(f"is locked for new opens only, these are open: {', '.join(open_files(path))}")
-        elif found["key"] != PRESENT:
-            unlock({**request, "key_file": words[2]}, _kernel)
+        _act(words[0], words[1], *words[2:])
     except (OSError, Unusable) as error:
-        sys.stderr.write(f"{path}: {error}\n")
+        sys.stderr.write(f"{words[1]}: {error}\n")
         return 1
     return 0
+
+
+def _act(action: str, path: str, key_file: str = "") -> None:
+    found = _look_at(path, _kernel)
+    if action == "status":
+        sys.stdout.write(json.dumps(found) + "\n")
+        return
+    if len(found.get("policy", "")) != 2 * _V2.size:
+        raise Unusable(f"has no encryption policy of version 2 ({found.get('refused') or 'none at all'})")
+    name = found["policy"][-2 * IDENTIFIER_SIZE :]
+    request = {"path": path, "identifier": name}
+    if action == "unlock" and found["key"] != PRESENT:
+        unlock({**request, "key_file": key_file or key_file_of(path, name)}, _kernel)
+    if action == "lock" and found["key"] != ABSENT and lock(request, _kernel)["busy"]:
+        raise Unusable(f"is locked for new opens only, these are open: {', '.join(open_files(path))}")
 
 
 # sent to a Python by standard input, it is called "-", and the request follows this text

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping
 
+from ansible_collections.lustre.core.plugins.module_utils._cli import fscrypt_ioctl
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused
 
-FOLDER = "/etc/lustre/encryption"
+FOLDER = fscrypt_ioctl.RECORDS
 _ABOUT = "Kept by lustre.core.encryption_policy: the directories that the key of this identifier opens. No secret."
 
 

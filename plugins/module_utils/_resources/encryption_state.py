@@ -110,6 +110,7 @@ def public(want: EncryptionWant, have: Have) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "path": want.path,
         "fsname": entry.client.fsname if entry is not None and entry.client is not None else None,
+        "unit": f"lustre-unlock@{escaped(want.path)}.service",
         "exists": seen.exists,
         "encrypted": policy is not None,
         "identifier": policy.identifier if policy is not None else None,
@@ -124,3 +125,17 @@ def public(want: EncryptionWant, have: Have) -> dict[str, Any]:
         place = have.look.key_files[want.key_file]
         shown["key_file"] = {"path": want.key_file, "exists": place.exists, "identifier": place.identifier or None}
     return shown
+
+
+def escaped(path: str) -> str:
+    """A path as the instance of a systemd unit (systemd.unit(5))."""
+    text = path.strip("/")
+    plain = "".join(
+        "-"
+        if letter == "/"
+        else letter
+        if re.match(r"[A-Za-z0-9:_.]", letter)
+        else "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
+        for letter in text
+    )
+    return "\\x2e" + plain[1:] if plain.startswith(".") else plain

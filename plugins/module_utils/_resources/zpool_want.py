@@ -16,7 +16,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.stable impo
 PROPERTIES = {"multihost": "on", "cachefile": "none"}
 OPTIONS = {"canmount": "off"}
 #: Given once, at creation; a difference later is only shown.
-CREATE_ONLY = ("ashift",)
+CREATE_ONLY = ("ashift", "encryption", "keyformat", "keylocation")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
 _RESERVED = re.compile(r"(mirror|raidz|draid|spare).*|log|c\d.*|special|dedup|cache")
 _KEY = re.compile(r"[a-z][a-z0-9_@:.-]*")
