@@ -288,14 +288,7 @@ def _named(data: bytes) -> bytes:
     return data[8:24]
 
 
-def forbidden(node: Any, mount: Any) -> bool:
-    """Whether the nodemap of this client has forbid_encryption: the MDT then does not grant the feature at the mount."""
-    asked = getattr(getattr(node, "nodemap", None), "forbids_encryption", None)
-    return bool(asked is not None and asked(mount))
-
-
-def for_mount(node: Any, mount: Any) -> Encryption:
-    """The encryption of a client mount that is just being made."""
-    enabled = "noencrypt" not in mount.options and not forbidden(node, mount)
+def for_mount(node: Any, mount: Any, forbidden: bool) -> Encryption:
+    """The encryption of a client mount that is just being made; ``forbidden``: its nodemap has forbid_encryption."""
     name = f"llite.{mount.fsname}-{mount.instance}.enable_filename_encryption"
-    return Encryption(enabled, lambda: node.params.value(name) == "1")
+    return Encryption("noencrypt" not in mount.options and not forbidden, lambda: node.params.value(name) == "1")

@@ -55,20 +55,11 @@ class FuseMount:
         capacity: Callable[[], dict[str, int]] | None = None,
         ended: Callable[[FuseMount], None] | None = None,
         who: Who | None = None,
-    ) -> None:
-        self.source, self.path = source, path
-        self._ended = ended
-        self._files = FuseFiles(folder, capacity) if who is None else MappedFiles(folder, capacity, who)
-
         encryption: Encryption | None = None,
     ) -> None:
         self.source, self.path = source, path
         self._ended = ended
-        self._files = (
-            FuseFiles(folder, capacity)
-            if folder is None or encryption is None
-            else EncryptedFiles(folder, capacity, encryption)
-        )
+        self._files = _files(folder, capacity, who, encryption)
         _allow_many_files()
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
         data = f"fd={self._fuse},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions"
@@ -130,6 +121,17 @@ class FuseMount:
     def _close(self) -> None:
         self._files.close()
         os.close(self._fuse)
+
+
+def _files(
+    folder: str | None,
+    capacity: Callable[[], dict[str, int]] | None,
+    who: Who | None,
+    encryption: Encryption | None,
+) -> FuseFiles:
+    if folder is not None and encryption is not None:
+        return EncryptedFiles(folder, capacity, who or (lambda: None), encryption)
+    return FuseFiles(folder, capacity) if who is None else MappedFiles(folder, capacity, who)
 
 
 def _allow_many_files() -> None:

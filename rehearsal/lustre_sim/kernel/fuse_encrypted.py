@@ -15,22 +15,13 @@ import struct
 from collections.abc import Callable
 
 from .fscrypt import BLOCK, Cipher, Context, Encryption, Inode, Memory, context_of, keep_context, without_key
-from .fuse_files import FuseFiles, Request
+from .fuse_files import Request
+from .identity import MappedFiles, Who
+from .nodemap import to_fs
 
 _IOCTL = struct.Struct("<QIIQII")
 _IOCTL_OUT = struct.Struct("<iIII")
-_LOOKUP, _SETATTR, _READLINK, _SYMLINK, _MKNOD, _MKDIR, _UNLINK, _RMDIR, _RENAME, _LINK = (
-    1,
-    4,
-    5,
-    6,
-    8,
-    9,
-    10,
-    11,
-    12,
-    13,
-)
+_LOOKUP, _SETATTR, _SYMLINK, _MKNOD, _MKDIR, _UNLINK, _RMDIR, _RENAME, _LINK = 1, 4, 6, 8, 9, 10, 11, 12, 13
 _CREATE, _RENAME2, _IOCTL_OP = 35, 45, 39
 #: Where the names stand in the body of a request.
 _NAME_AT = {
@@ -49,14 +40,16 @@ _MAKES = (_SYMLINK, _MKNOD, _MKDIR, _CREATE)
 _SIZE_VALID, _HANDLE_VALID = 8, 64
 
 
-class EncryptedFiles(FuseFiles):
-    """See FuseFiles; ``encryption`` has the mount's keys."""
+class EncryptedFiles(MappedFiles):
+    """See FuseFiles; ``encryption`` has the mount's keys. Names are translated before ids are mapped and checked."""
 
-    def __init__(self, folder: str, capacity: Callable[[], dict[str, int]] | None, encryption: Encryption) -> None:
+    def __init__(
+        self, folder: str, capacity: Callable[[], dict[str, int]] | None, who: Who, encryption: Encryption
+    ) -> None:
         self._encryption = encryption
         self._ciphers: dict[int, tuple[bytes, Cipher]] = {}
         encryption.in_use = lambda name: sum(1 for used, _ in self._ciphers.values() if used == name)
-        super().__init__(folder, capacity)
+        super().__init__(folder, capacity, who)
 
     def perform(self, opcode: int, request: Request) -> bytes | None:
         if opcode == _IOCTL_OP:
@@ -79,7 +72,9 @@ class EncryptedFiles(FuseFiles):
             inode.path, info.st_uid, stat.S_ISDIR(info.st_mode), request.node == 1, self._context(request.node)
         )
         data = request.body[_IOCTL.size : _IOCTL.size + size]
-        back = self._encryption.ioctl(number, request.uid, address, data, Memory(request.pid), about)
+        one = self._who()
+        uid = request.uid if one is None else to_fs(one, "uid", request.uid)
+        back = self._encryption.ioctl(number, uid, address, data, Memory(request.pid), about)
         return _IOCTL_OUT.pack(0, 0, 0, 0) + back
 
     # -- names -------------------------------------------------------------------------------------------------
@@ -139,7 +134,8 @@ class EncryptedFiles(FuseFiles):
         if flags & os.O_ACCMODE == os.O_WRONLY:  # a block is read before a part of it is written
             flags = flags & ~os.O_ACCMODE | os.O_RDWR
         changed = request._replace(body=struct.pack("<II", flags, mode) + request.body[8:])
-        answer = super()._create(changed)
+        answer = super().perform(_CREATE, changed)
+        assert answer is not None
         path = self._entry_path(parent, stored)
         if not there:
             keep_context(path, child, follow=False)

@@ -18,9 +18,7 @@ from typing import Any
 from ..faults import Faults
 from ..node import UNREACHABLE, Node, Operation, Subsystem
 from ..sim_error import SimError
-from . import identity, srpc
-
-from . import fscrypt, srpc
+from . import fscrypt, identity, srpc
 from . import targets as target_module
 
 _CLIENT_SPEC = re.compile(r"(?P<nids>[^/]+):/(?P<fsname>[^/]+)(?P<subdir>/.*)?\Z")
@@ -218,7 +216,7 @@ class Mounts(Subsystem):
             uuid=own,
             identity=admitted["identity"],
         )
-        mount.encryption = fscrypt.for_mount(self.node, mount)
+        mount.encryption = fscrypt.for_mount(self.node, mount, bool(admitted.get("forbid_encryption")))
         mount.shown = self._show(
             source,
             path,
@@ -228,7 +226,6 @@ class Mounts(Subsystem):
             ended=self._ended,
             capacity=lambda: self.capacity(fsname),
             who=lambda: mount.identity,
-
             encryption=mount.encryption,
         )
         return mount

@@ -341,7 +341,11 @@ class Nodemap(Subsystem):
             if one["deny_mount"] or holds(one["banlist"], net, number):
                 raise SimError(errno.EACCES, f"{from_nid} is not let in")
             root, ro = _root(one["filesets"], subdir)
-            answer = {"root": root, "ro": ro or one["readonly_mount"]}
+            answer = {
+                "root": root,
+                "ro": ro or one["readonly_mount"],
+                "forbid_encryption": one["forbid_encryption"],
+            }
         return {**answer, "identity": self.identity(from_nid, uuid, target)}
 
 
