@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import fscrypt_ioctl
+from ansible_collections.lustre.core.plugins.module_utils._readers.ciphertext import Ciphertext
+from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.rehearsal_sim.support import REHEARSAL
 from tests.rehearsal_sim.test_fuse import mounted
 
@@ -234,3 +236,24 @@ def test_the_key_goes_with_the_mount(tmp_path: Path) -> None:
         assert looked(tmp_path / "again/vault")["key"] == 1
         unlock(tmp_path / "again/vault")
         assert (tmp_path / "again/vault/file").read_bytes() == MARKER
+
+
+def test_the_proof_holds_on_both_kinds_of_clients(two: tuple[Path, Path, Path]) -> None:
+    """The collection's own reader with real programs: nothing without the key, all with it."""
+    one, other, shared = two
+    (vault(one) / "file").write_bytes(MARKER)
+
+    def proven(path: Path, expect: str) -> dict[str, Any]:
+        return Ciphertext(
+            ran, [str(path)], expect, lambda _path: f"10.0.0.1@tcp:/fs1 {path.parent} lustre rw 0 0\n"
+        ).inspect()
+
+    for path, expect, name in ((one / "vault", "unlocked", "usable"), (other / "vault", "locked", "closed")):
+        found = proven(path, expect)
+        assert found["healthy"] and [check["name"] for check in found["checks"]] == ["encrypted", name]
+    assert len(os.listdir(shared / "vault")) == 1, "no test file is left"
+
+
+def ran(argv: Any, stdin: str | None = None, timeout: float = 60.0) -> Result:
+    done = subprocess.run(list(argv), input=stdin, capture_output=True, text=True, check=False, timeout=timeout)
+    return Result(done.returncode, done.stdout, done.stderr)

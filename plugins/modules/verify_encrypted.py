@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module lustre.core.verify_encrypted: encrypted directories are closed without the key, and usable with it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: verify_encrypted
+short_description: Prove that encrypted directories are closed without their key
+version_added: 0.1.0
+description:
+  - Looks at encrypted directories of a client. Where the key is, a test file is written, read past the page cache, and removed. Where it
+    is not, a new file and the reading of an old one must both fail for want of the key.
+  - Touches only files called C(.lustre-verify-) and 16 hexadecimal digits, inside mounted Lustre file systems.
+options:
+  paths:
+    description: The directories, by their absolute paths on this client.
+    type: list
+    elements: str
+    required: true
+  expect:
+    description: Whether the directories are to be V(locked) or V(unlocked) on this client, or V(any).
+    type: str
+    choices: [any, unlocked, locked]
+    default: any
+  fail:
+    description: Whether a problem fails the task. With V(false) it is only returned.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Can run in check mode, and then does nothing.
+    support: full
+extends_documentation_fragment:
+  - lustre.core.attributes.probe
+seealso:
+  - module: lustre.core.encryption_policy
+author:
+  - lustre.core contributors (@lustre-core)
+"""
+
+EXAMPLES = r"""
+- name: A client that has no key gets nothing
+  lustre.core.verify_encrypted:
+    paths: [/mnt/fs1/vault]
+    expect: locked
+"""
+
+RETURN = r"""
+healthy:
+  description: Whether all is as it should be.
+  returned: unless an option is unusable
+  type: bool
+problems:
+  description: A sentence for each thing that is not.
+  returned: unless an option is unusable
+  type: list
+  elements: str
+checks:
+  description: The checks, as M(lustre.core.verify) returns them.
+  returned: unless an option is unusable
+  type: list
+  elements: dict
+  sample:
+    - name: closed
+      object: /mnt/fs1/vault
+      ok: true
+      wanted: Required key not available
+      found: Required key not available
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
+from ansible_collections.lustre.core.plugins.module_utils._module import fail
+from ansible_collections.lustre.core.plugins.module_utils._readers.ciphertext import EXPECTED, Ciphertext
+from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
+
+ARGUMENTS = {
+    "paths": {"type": "list", "elements": "str", "required": True},
+    "expect": {"type": "str", "choices": list(EXPECTED), "default": "any"},
+    "fail": {"type": "bool", "default": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    options = module.params
+    try:
+        reader = Ciphertext(CommandRunner(module), options["paths"], options["expect"])
+        found = reader.inspect(try_out=not module.check_mode)
+    except LustreError as error:
+        fail(module, error)
+    if found["problems"] and options["fail"]:
+        module.fail_json(msg="\n".join(found["problems"]), **found)
+    # A test file comes and goes; nothing of the node is changed by it.
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()
