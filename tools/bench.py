@@ -25,6 +25,7 @@ import controller
 import envs
 import inventory
 import measured
+import nodemaps
 import programs
 import rehearsed
 import reports
@@ -36,6 +37,7 @@ PARTS = {
     "programs": "programs started per module call, as the unit tests hold them",
     "inventory": "the inventory plugin with 20,500 hosts beside static YAML",
     "reports": "the tables of plan, status and verify",
+    "nodemaps": "200 nodemaps with 10 ranges and 20 id maps each, beside one lctl process per object",
     "controller": "the controller alone, 200 and 1,000 hosts that answer at once",
     "hosts": "converged runs on 2, 8 and 20 rehearsal hosts beside ping",
 }
@@ -53,6 +55,8 @@ def measure(part: str, figures: Figures, folder: Path, environment: Path) -> Non
         inventory.measure(figures, folder, binaries / "python", stages.environment(), say)
     elif part == "reports":
         reports.measure(figures, binaries / "python", stages.environment(), say)
+    elif part == "nodemaps":
+        nodemaps.measure(figures, binaries / "python", stages.environment(), say)
     elif part == "controller":
         controller.measure(figures, folder, binaries, say)
     elif part == "hosts":

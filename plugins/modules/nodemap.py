@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: nodemap
 short_description: Describe nodemaps (tenants by NID) on the MGS
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - A nodemap says for a set of NIDs who their users are in the file system, which directory they see, and what they may do. This
     module takes all nodemaps of a site in one call and brings each to what is described.

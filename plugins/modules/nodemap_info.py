@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 ---
 module: nodemap_info
 short_description: Tell the nodemaps of a server, and wait for those of the MGS
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Returns the nodemaps of a server in the names of M(lustre.core.nodemap), with the clients that are connected to its targets.
   - The MGS hands changed nodemaps to the other servers some seconds later. With O(digest), the one that M(lustre.core.nodemap)

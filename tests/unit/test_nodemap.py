@@ -202,7 +202,8 @@ def test_the_recorded_nodemaps_are_read(transcript):
     assert ranges.written(state.maps["second"].ranges) == ["10.7.0.0@tcp"]
     assert "0@lo" in state.maps["default"].clients
     assert state.features.filesets and state.features.banlist and state.features.caps
-    assert "child_raise_privileges" in state.features.properties and not state.features.offset
+    assert "child_raise_privileges" in state.features.properties and state.features.offset
+    assert not nodemap.parse(recorded_values(transcript, "R-initial")).features.offset
 
 
 def test_recorded_lists(transcript):

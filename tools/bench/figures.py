@@ -48,6 +48,18 @@ ABOUT = (
     About("controller_*_tasks_per_host", "tasks executed per host, stub connection"),
     About("report_1000_*_seconds", "processor time of a table over 1,000 hosts (todo: the choice of who takes part)"),
     About("report_growth", "the table that grows fastest: time per host at 8,000 hosts over that at 1,000", 2.5),
+    About(
+        "nodemap_200_apply_processes",
+        "lctl processes that apply 200 nodemaps of 10 ranges and 20 id maps, reading included",
+        8,
+    ),
+    About("nodemap_200_noop_processes", "lctl processes of a run that finds them as described", 1),
+    About("nodemap_200_time_ratio", "time to apply them over one lctl process per object (simulated lctl)", 0.5),
+    About("nodemap_200_commands", "commands of lctl that apply them: the objects"),
+    About("nodemap_200_one_process_seconds", "one lctl process for one object, mean of a sample"),
+    About(
+        "nodemap_200_*seconds", "wall time to apply them, to find them as described, and one by one (from the sample)"
+    ),
     About("processes_per_module_node_*", "programs started by the one module call of a converged run, worst host"),
     About("processes_per_module_*", "programs started by a module call (tests/unit/cases/budgets.yml)"),
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Iterator, Mapping
+from typing import Container, Iterator, Mapping
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lctl, lctl_params
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, UnknownOutput
@@ -118,19 +118,19 @@ def parse(values: Mapping[str, str], usage: str = "") -> State:
         match = _NAME.match(name)
         if match:
             raw.setdefault(match["name"], {})[match["key"]] = value
-    features = features_of(raw.get("default", {}), usage)
+    features = features_of(raw.get("default", {}), {key for keys in raw.values() for key in keys}, usage)
     maps = {name: _nodemap(name, keys) for name, keys in raw.items()}
     return State(_flag(values["nodemap.active"], "nodemap.active"), maps, features, mgs, True, release)
 
 
-def features_of(default: Mapping[str, str], usage: str) -> Features:
-    """From what the nodemap ``default`` shows and what the usage texts name: asked, not derived from a number."""
+def features_of(default: Mapping[str, str], keys: Container[str], usage: str) -> Features:
+    """From what the nodemaps show (``default`` has no offset and no roles) and what the usage texts name."""
     listed = re.search(r"^valid properties: *(.*)$", usage, re.M)
     names = set(listed[1].split() if listed else ())
-    names |= {name for name in (*FLAGS, *NUMBERS, *SETS) if READ_AS.get(name, name) in default}
+    names |= {name for name in (*FLAGS, *NUMBERS, *SETS) if READ_AS.get(name, name) in keys}
     return Features(
         frozenset(names),
-        "usage: nodemap_add_offset" in usage,
+        "usage: nodemap_add_offset" in usage or "offset" in keys,
         default.get("fileset", "").lstrip().startswith("["),
         "banlist" in default,
         "enable_cap_mask" in default,

@@ -8,6 +8,7 @@ Runs where the MGT (or an MDT0000 that carries the MGS) is mounted; its state li
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import re
@@ -82,6 +83,9 @@ class Mgs(Subsystem):
 
     def stop(self) -> None:
         """Takes no lock, see Mounts._ended."""
+        if self.device is not None and self.node.nodemap.unsaved:
+            with contextlib.suppress(SimError, OSError):
+                disk.write_file(self.device, disk.MGS_STATE, json.dumps(self.state).encode())
         self.device = None
         self.state = {}
         self.logs = LogStore(self.state)

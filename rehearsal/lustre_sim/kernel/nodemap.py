@@ -57,6 +57,7 @@ class Nodemap(Subsystem):
         self._clients: dict[tuple[str, str, str], float] = {}  # (NID, uuid, target) → seen last
         self._dynamic: dict[str, dict[str, Any]] = {}  # of this server alone
         self._saved = 0.0
+        self._saved_version = 0
 
     def ops(self) -> Mapping[str, Operation]:
         return {"do": self.do, "test_nid": self.test_nid, "test_id": self.test_id}
@@ -107,8 +108,7 @@ class Nodemap(Subsystem):
 
     def tick(self) -> None:
         if self._on_mgs:
-            if self.state["changed"] > self._saved:
-                self._save()
+            self.flush()
             return
         if not self.node.targets.running:
             return
@@ -144,8 +144,18 @@ class Nodemap(Subsystem):
         if not local and self.node.clock.time() - self._saved >= _SAVE_EVERY:
             self._save()
 
+    def flush(self) -> None:
+        """Write what is not on the device yet: thousands of commands in a row must not write it thousands of times."""
+        if self.unsaved:
+            self._save()
+
+    @property
+    def unsaved(self) -> bool:
+        version = self.node.mgs.state.get("nodemaps", {}).get("version", 0)
+        return self._on_mgs and version not in (0, self._saved_version)
+
     def _save(self) -> None:
-        self._saved = self.node.clock.time()
+        self._saved, self._saved_version = self.node.clock.time(), self.state["version"]
         self.node.mgs.save()
 
     def _map(self, name: str, missing: int = errno.ENOENT) -> dict[str, Any]:
@@ -362,6 +372,8 @@ def _root(filesets: list[dict[str, Any]], subdir: str) -> tuple[str, bool]:
     """What is asked for counts when it lies within a file set, else it is taken below the primary one."""
     if not filesets:
         return subdir, False
+    if ".." in subdir.split("/"):
+        raise SimError(errno.ENOENT, f"{subdir} leads out of it")
     for one in filesets:
         if subdir == one["path"] or subdir.startswith(one["path"] + "/"):
             return subdir, one["ro"]
