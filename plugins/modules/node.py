@@ -41,6 +41,7 @@ options:
     description:
       - Directories that must exist inside file systems mounted here before others mount them as C(subdir), each with C(fsname), C(path)
         (on this node), C(owner), C(group) (both V(root) unless given) and C(mode) (V("0755") unless given).
+      - C(project), if given, is the project id of the directory, inherited by what is made in it.
     type: list
     elements: dict
   zpools:

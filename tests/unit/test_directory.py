@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.lustre.core.plugins.module_utils._cli import lfs
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._node import parts_of
@@ -12,6 +13,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.directory i
     DirectoryWant,
     Local,
 )
+from tests.recordings import recording
 
 ROOT = "/dev/sda1 / ext4 rw 0 0\n"
 MOUNTED = ROOT + "10.77.0.11@tcp:/fs1 /mnt/fs1 lustre rw 0 0\n"
@@ -137,3 +139,60 @@ def test_its_place_in_the_node():
     assert [part.phase for part in parts_of({"mounts": mounts, "only_paths": ["/mnt/p"]})] == ["client_subdir"]
     with pytest.raises(BadValue, match="no mount is declared at /mnt/q"):
         parts_of({"mounts": mounts, "only_paths": ["/mnt/q"]})
+
+
+# ---- projects ----------------------------------------------------------------------------------------
+
+PROJECT = {**WANT, "project": 1000}
+LOOK = ("lfs", "project", "-d", "/mnt/fs1/projects")
+ASSIGN = ("lfs", "project", "-p", "1000", "-s", "/mnt/fs1/projects")
+
+
+def test_a_new_directory_gets_its_project_and_a_second_run_finds_it(fake):
+    install = ("install", "-d", "-m", "00755", "-o", "root", "-g", "root", "--", "/mnt/fs1/projects")
+    there = [(STAT, THERE), (LOOK, " 1000 P /mnt/fs1/projects\n")]
+    run = fake([(STAT, GONE), (install, ""), (ASSIGN, ""), *there, *there])
+    outcome = converge(resource(PROJECT), run)
+    assert [step.action for step in outcome.plan.steps] == ["create", "assign"]
+    assert outcome.after["directories"][0]["project"] == 1000
+    assert not converge(resource(PROJECT), run).changed
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (" 1001 P /mnt/fs1/projects\n", "project 1001 is to be 1000; what is in it already keeps its own"),
+        (
+            " 1000 - /mnt/fs1/projects\n",
+            "project 1000, not handed on, is to be 1000; what is in it already keeps its own",
+        ),
+    ],
+)
+def test_another_project_is_repaired(fake, found, reason):
+    calls = [(STAT, THERE), (LOOK, found), (ASSIGN, ""), (STAT, THERE), (LOOK, " 1000 P /mnt/fs1/projects\n")]
+    outcome = converge(resource(PROJECT), fake(calls))
+    assert [step.reason for step in outcome.plan.steps] == [reason]
+
+
+def test_what_lfs_project_printed_on_a_real_lustre_is_read():
+    assert lfs.parse_projects(recording("quota/project-d").out) == {"/mnt/lustre/proj": lfs.Project(1000, True)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("1000 P proj\n", UnknownOutput),
+        (" 1000 X /mnt/fs1/projects\n", UnknownOutput),
+        ("", ToolError),
+        ((1, "", "lfs: failed to lstat '/mnt/fs1/projects': No such file or directory\n"), ToolError),
+    ],
+)
+def test_a_project_that_cannot_be_read_stops(fake, answer, error):
+    with pytest.raises(error):
+        converge(resource(PROJECT), fake([(STAT, THERE), (LOOK, answer)]))
+
+
+@pytest.mark.parametrize("project", [0, -1, True, "many", "1.5"])
+def test_a_project_is_a_number(project):
+    with pytest.raises(BadValue, match=r"directories\[0\]\.project: .* is no project id"):
+        resource({**WANT, "project": project})

@@ -1,6 +1,6 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``lfs``: how full a mounted file system is, as its clients see it.
+"""``lfs``: how full a mounted file system is, as its clients see it, and projects of directories.
 
 ``lfs df`` shows only the targets that answer, with exit code 0 (observed on 2.17.0): a
 target that is missing in it is one that is down.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -19,6 +20,7 @@ _ROW = re.compile(
     r"(?P<path>/.*?)(?:\[(?P<kind>MDT|OST):(?P<index>\d+)(?P<flags>[^\]]*)\])?$"
 )
 _SUMMARY = re.compile(r"filesystem_summary: +(\d{1,19}) +(\d{1,19}) +(\d{1,19}) +\S+ +(/.*)$")
+_PROJECT = re.compile(r" *(?P<id>\d{1,10}) (?P<flag>[P-]) (?P<path>/.*)\Z")
 _INACTIVE = re.compile(r"(?P<uuid>\S+?)(?:_UUID)? *: (?P<why>.+)$")
 
 
@@ -72,3 +74,36 @@ def df(run: Runner, path: str, timeout: float = 30.0) -> Usage:
     if rc != 0:
         raise ToolError(f"see how full {path} is", argv, rc, out, err, code=rc)
     return parse_df(out)
+
+
+class Project(NamedTuple):
+    """The project of a directory, and whether what is made in it inherits it."""
+
+    id: int
+    inherit: bool
+
+
+def parse_projects(text: str) -> dict[str, Project]:
+    """``lfs project -d PATH...``: a line for each path."""
+    found: dict[str, Project] = {}
+    for line in text.splitlines():
+        match = _PROJECT.match(line)
+        if match is None:
+            raise UnknownOutput("lfs project", "projects of directories", line)
+        found[match["path"]] = Project(int(match["id"]), match["flag"] == "P")
+    return found
+
+
+def projects(run: Runner, paths: Sequence[str], timeout: float = 60.0) -> dict[str, Project]:
+    """The projects of directories that exist, one process; every path has one."""
+    argv = ("lfs", "project", "-d", *paths)
+    rc, out, err = run(argv, None, timeout)
+    found = parse_projects(out) if rc == 0 else {}
+    if rc != 0 or set(found) != set(paths):
+        raise ToolError("look at projects", argv, rc, out, err, code=rc)
+    return found
+
+
+def set_project(path: str, project: int) -> tuple[str, ...]:
+    """Gives a directory a project, for itself and for what will be made in it; what is in it already keeps its own."""
+    return ("lfs", "project", "-p", str(project), "-s", path)

@@ -13,10 +13,10 @@ import posixpath
 import pwd
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import mounts
+from ansible_collections.lustre.core.plugins.module_utils._cli import lfs, mounts
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._options import require_known
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
@@ -25,7 +25,7 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 KIND = "directory"
 #: A directory of a file system whose servers are away makes stat wait.
 TIMEOUT = 60.0
-_KNOWN = ("fsname", "path", "owner", "group", "mode")
+_KNOWN = ("fsname", "path", "owner", "group", "mode", "project")
 _LINE = re.compile(r"(?P<mode>[0-9a-f]{1,8}) (?P<uid>\d{1,10}) (?P<gid>\d{1,10}) (?P<path>/.*)\Z")
 _GONE = re.compile(r"(?:\S*/)?stat: cannot statx? '(?P<path>/.*)': (?:No such file or directory|Not a directory)\Z")
 
@@ -45,6 +45,8 @@ class DirectoryWant:
     owner: str = "root"
     group: str = "root"
     mode: int = 0o755
+    #: Project id that it has and hands on, None for whatever it is.
+    project: int | None = None
 
     @property
     def object(self) -> str:
@@ -65,7 +67,11 @@ class DirectoryWant:
         if not isinstance(mode, str) or not re.fullmatch(r"[0-7]{3,4}", mode):
             raise BadValue(f"{path}.mode", f"{mode!r} is not an octal mode in quotes", 'Write one such as "0755".')
         names = {key: str(options.get(key) or "root") for key in ("owner", "group")}
-        return cls(fsname, text, names["owner"], names["group"], int(mode, 8))
+        project = options.get("project")
+        if project is not None and (isinstance(project, bool) or not re.fullmatch(r"[1-9]\d{0,9}", str(project))):
+            raise BadValue(f"{path}.project", f"{project!r} is no project id", "Give a whole number from 1 on.")
+        wanted = None if project is None else int(project)
+        return cls(fsname, text, names["owner"], names["group"], int(mode, 8), wanted)
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,8 @@ class DirectoryHave:
 
     seen: Mapping[str, Seen]
     inside: Mapping[str, str | None]
+    #: Of those that exist and shall have one.
+    projects: Mapping[str, lfs.Project] = field(default_factory=dict)
 
 
 class DirectoryResource:
@@ -112,7 +120,9 @@ class DirectoryResource:
         seen = _stat(run, [want.path for want in self.wants])
         table = mounts.parse_mounts(self.local.table())
         inside = {want.path: _filesystem_at(table, want.path) for want in self.wants}
-        return DirectoryHave({path: found for path, found in seen.items() if inside[path] is not None}, inside)
+        known = {path: found for path, found in seen.items() if inside[path] is not None}
+        asked = [want.path for want in self.wants if want.project is not None and _fits(want, known, inside)]
+        return DirectoryHave(known, inside, lfs.projects(run, asked, TIMEOUT) if asked else {})
 
     def plan(self, have: DirectoryHave) -> Plan:
         steps: list[Step] = []
@@ -120,7 +130,18 @@ class DirectoryResource:
             if have.inside[want.path] != want.fsname and not self.provisional:
                 self._refuse_outside(want, have.inside[want.path])
             steps += self._steps(want, have.seen.get(want.path), have.inside[want.path] == want.fsname)
+            steps += self._project_steps(want, have.projects.get(want.path))
         return Plan(tuple(steps))
+
+    def _project_steps(self, want: DirectoryWant, found: lfs.Project | None) -> list[Step]:
+        if want.project is None or found == lfs.Project(want.project, True):
+            return []
+        reason = f"its project is to be {want.project}"
+        if found is not None:
+            inherits = "" if found.inherit else ", not handed on,"
+            reason = f"project {found.id}{inherits} is to be {want.project}; what is in it already keeps its own"
+        argv = lfs.set_project(want.path, want.project)
+        return [Step(KIND, "assign", want.object, reason, argv, timeout=TIMEOUT)]
 
     def _steps(self, want: DirectoryWant, seen: Seen | None, mounted: bool) -> list[Step]:
         owner = f"{want.owner}:{want.group}"
@@ -162,7 +183,11 @@ class DirectoryResource:
         raise Refused(f"make {want.object}", what, f"Mount {want.fsname} as a whole on this node first.")
 
     def public(self, have: DirectoryHave) -> Mapping[str, Any]:
-        return {"directories": [_public(want, have.seen.get(want.path)) for want in self.wants]}
+        return {
+            "directories": [
+                _public(want, have.seen.get(want.path), have.projects.get(want.path)) for want in self.wants
+            ]
+        }
 
     def check_step(self, step: Step, run: Runner) -> None:
         """The mount may have gone since the plan was made."""
@@ -206,8 +231,16 @@ def _stat(run: Runner, paths: Sequence[str]) -> dict[str, Seen]:
     return found
 
 
-def _public(want: DirectoryWant, seen: Seen | None) -> dict[str, Any]:
+def _fits(want: DirectoryWant, seen: Mapping[str, Seen], inside: Mapping[str, str | None]) -> bool:
+    """Whether there is a directory of the right file system to be asked for its project."""
+    found = seen.get(want.path)
+    return found is not None and stat.S_ISDIR(found.mode) and inside[want.path] == want.fsname
+
+
+def _public(want: DirectoryWant, seen: Seen | None, project: lfs.Project | None) -> dict[str, Any]:
     shown: dict[str, Any] = {"path": want.path, "fsname": want.fsname, "exists": seen is not None}
     if seen is not None:
         shown.update(mode=f"{stat.S_IMODE(seen.mode):04o}", owner=seen.uid, group=seen.gid)
+    if project is not None:
+        shown["project"] = project.id
     return shown

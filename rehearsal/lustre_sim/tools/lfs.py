@@ -14,6 +14,7 @@ from .. import VERSION
 from ..faults import Faults
 from ..sim_error import NotLoaded, SimError
 from .lfs_flushctx import flushctx
+from .lfs_project import project
 
 PROGRAM = "lfs"
 _COMMANDS = (
@@ -354,6 +355,7 @@ COMMANDS: dict[str, Callable[[list[str], Context], int]] = {
     "mkdir": _mkdir,
     "setdirstripe": _mkdir,
     "flushctx": flushctx,
+    "project": project,
     "setstripe": _setstripe,
     "getstripe": _getstripe,
     "--version": _version,
