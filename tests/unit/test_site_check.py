@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.site_support import DEMO, ROOT, ansible, demo
+from tests.unit.site_support import DEMO, ROOT, SiteFile, ansible, demo
 
 CHECK = [
     {
@@ -179,6 +179,39 @@ def test_the_filter_gives_plain_data_in_a_play(tmp_path: Path) -> None:
     for host in ("client2", "oss1"):
         expected = demo().node(host, consent={"unmount": ["/mnt/fs1"]})
         assert json.loads((tmp_path / f"{host}.json").read_text(encoding="utf-8")) == expected
+
+
+def test_kerberos_of_the_site_is_checked_with_it(tmp_path: Path) -> None:
+    secured = json.loads(json.dumps(SITE))
+    secured["lustre_filesystems"][0]["flavors"] = "krb5p"
+    realm = {"realm": "{{ name_of_realm }}", "kdcs": "s1", "domain": "lab.example"}
+    site = {**secured, "name_of_fs": "fs1", "lustre_kerberos": realm, "name_of_realm": "lab.example"}
+    done = play(tmp_path, CHECK, hand_written(tmp_path, {"lustre_all": site}))
+    assert done.returncode != 0
+    assert 'lustre_kerberos.realm: the realm "lab.example" is not in capitals' in shown(done).replace("\\", "")
+    assert "1 problem. No host was touched." in shown(done)
+
+
+@pytest.mark.parametrize("name", ["multi_tenant", "secure"])
+def test_the_whole_state_of_a_secured_site_in_a_play(tmp_path: Path, name: str) -> None:
+    """The roles' own variable: the same as without Ansible, security included."""
+    folder = ROOT / "inventories" / name
+    site = SiteFile(yaml.safe_load((folder / "site.lustre.yml").read_text(encoding="utf-8")))
+    hosts = ["mds1", "phys03" if name == "multi_tenant" else "login1"]
+    (tmp_path / "here.ini").write_text("here ansible_connection=local\n", encoding="utf-8")
+    copy = {"content": "{{ __lustre_node | to_json }}", "dest": f"{tmp_path}/{{{{ inventory_hostname }}}}.json"}
+    tasks = [{"ansible.builtin.copy": copy, "delegate_to": "here"}]
+    where = {"hosts": ":".join(hosts), "gather_facts": False, "connection": "local"}
+    playbook = tmp_path / "p.yml"
+    plays = [*CHECK, {**where, "roles": ["lustre.core.lustre_common"], "tasks": tasks}]
+    playbook.write_text(yaml.safe_dump(plays), encoding="utf-8")
+    words = ["-i", str(folder), "-i", str(tmp_path / "here.ini"), "-e", f"ansible_python_interpreter={sys.executable}"]
+    done = ansible("ansible-playbook", *words, str(playbook))
+    assert done.returncode == 0, shown(done)
+    for host in hosts:
+        found = json.loads((tmp_path / f"{host}.json").read_text(encoding="utf-8"))
+        assert found == site.node(host)
+        assert found.keys() & {"nodemaps", "kerberos"} or host == "phys03"
 
 
 def test_the_filter_says_what_is_wrong(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.unit.site_support import DEMO, ROOT, ansible, listed
+from ansible_collections.lustre.core.plugins.module_utils._node import options_of, parts_of
+from ansible_collections.lustre.core.plugins.plugin_utils._site import rules
+from tests.unit.site_support import DEMO, ROOT, SiteFile, ansible, listed
 
 SHIPPED = sorted(path for path in (ROOT / "inventories").iterdir() if (path / "site.lustre.yml").is_file())
 STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
@@ -54,8 +57,32 @@ def test_every_inventory_we_ship_can_be_read(folder: Path) -> None:
     assert "WARNING" not in done.stderr
 
 
-def test_three_inventories_are_shipped() -> None:
-    assert {path.name for path in SHIPPED} >= {"demo", "single_node", "ha_pair"}
+def test_five_inventories_are_shipped() -> None:
+    assert {path.name for path in SHIPPED} >= {"demo", "single_node", "ha_pair", "multi_tenant", "secure"}
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: path.name)
+def test_every_inventory_we_ship_passes_the_check_and_gives_each_host_its_part(folder: Path) -> None:
+    site = SiteFile(yaml.safe_load((folder / "site.lustre.yml").read_text(encoding="utf-8")))
+    groups = {**site.groups, "all": list(site.hosts)}
+    found = rules.check(site.filesystems, site.lnet, site.hosts, groups, kerberos=site.kerberos)[1]
+    assert [str(problem) for problem in found.problems + found.warnings] == []
+    states = {host: site.node(host) for host in site.groups["lustre_all"]}
+    assert all(parts_of(options_of({"want": state, "phases": None})) for state in states.values())
+    secured = {"multi_tenant": {"nodemaps"}, "secure": {"flavors", "gss", "kerberos", "encryption"}}
+    given = {key for state in states.values() for key in state}
+    assert given & {"nodemaps", "flavors", "ssk_keys", "gss", "kerberos", "encryption"} == secured.get(
+        folder.name, set()
+    )
+
+
+def test_kdcs_know_the_site_and_take_no_part_in_it() -> None:
+    found = listed(ROOT / "inventories" / "secure")
+    assert members(found, "lustre_kdc") == ["kdc1", "kdc2"]
+    assert not {"kdc1", "kdc2"} & set(members(found, "lustre_all"))
+    hosts = found["_meta"]["hostvars"]
+    assert hosts["kdc2"]["lustre_kerberos"]["realm"] == hosts["node07"]["lustre_kerberos"]["realm"] == "LAB.EXAMPLE"
+    assert hosts["kdc1"]["lustre_filesystems"] == hosts["mds1"]["lustre_filesystems"]
 
 
 def site_file(folder: Path, text: str) -> Path:

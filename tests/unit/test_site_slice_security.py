@@ -10,7 +10,9 @@ import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._node import options_of, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap_want import wanted_from_options
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import SiteError
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
 from tests.unit.site_support import BY_ID, DEMO_HOSTS, SiteFile, demo, small
 
 REALM = {"realm": "LAB.EXAMPLE", "kdcs": "s1", "domain": "lab.example"}
@@ -167,3 +169,152 @@ def test_keys_without_a_flavor_are_made_and_not_used() -> None:
     """The first step of a roll-out: keys are everywhere before anybody asks for them."""
     state = small(ssk={}).node("c1")
     assert state["ssk_keys"] and "gss" not in state and state["mounts"][0]["options"] == []
+
+
+# ---- nodemaps and tenants ------------------------------------------------------------------------------
+
+
+def tenants(**changes):
+    """Two tenants beside an administrator's node, which sees the whole file system."""
+    hosts = {"b[1-3]": "10.0.1.[1-3]", "p1": "10.0.1.9", **changes.pop("hosts", {})}
+    return small(
+        hosts=hosts,
+        clients=[{"hosts": "c1", "path": "/mnt/fs1"}],
+        nodemaps={"active": True, "admins": ["c1"], "default": {"deny_mount": True}, **changes.pop("nodemaps", {})},
+        tenants=[
+            {
+                "name": "bio",
+                "hosts": "b[1-3]",
+                "ranges": "10.8.0.0/24@tcp",
+                "subdir": "/tenants/bio",
+                "offset": {"offset": 100000},
+                "project": 1001,
+                "mount": {"path": "/mnt/bio", "options": "flock"},
+            },
+            {"name": "phys", "hosts": "p1", "trusted": True, "encryption": True, **changes.pop("phys", {})},
+        ],
+        **changes,
+    )
+
+
+TRUSTED = {"state": "present", "admin": True, "trusted": True}
+
+
+def test_nodemaps_are_set_where_the_mgs_starts_and_follow_from_hosts_and_tenants() -> None:
+    site = tenants()
+    found = site.node("s1")["nodemaps"]
+    purge = ["ranges", "idmap", "filesets", "banlist"]
+    assert found == {
+        "nodemaps": [
+            {"name": "servers", "ranges": ["10.0.0.[1-2]@tcp"], **TRUSTED},
+            {"name": "admins", "ranges": ["10.0.0.9@tcp"], "purge": ["ranges"], **TRUSTED},
+            {
+                "name": "bio",
+                "state": "present",
+                "ranges": ["10.0.1.[1-3]@tcp", "10.8.0.*@tcp"],
+                "admin": False,
+                "trusted": False,
+                "readonly_mount": False,
+                "forbid_encryption": True,
+                "rbac": ["dne_ops", "file_perms"],
+                "filesets": [{"path": "/tenants/bio", "alternate": False, "read_only": False}],
+                "offset": {"offset": 100000, "limit": 65536},
+                "purge": purge,
+            },
+            {
+                "name": "phys",
+                "state": "present",
+                "ranges": ["10.0.1.9@tcp"],
+                "admin": False,
+                "trusted": True,
+                "readonly_mount": False,
+                "forbid_encryption": False,
+                "rbac": ["dne_ops", "file_perms", "fscrypt_admin"],
+                "filesets": [{"path": "/phys", "alternate": False, "read_only": False}],
+                "purge": purge,
+            },
+            {"name": "default", "state": "present", "deny_mount": True},
+        ],
+        "active": True,
+        "purge": False,
+        "protect": ["10.0.0.1@tcp", "10.0.0.2@tcp", "10.0.0.9@tcp"],
+        "consent": [],
+    }
+    assert wanted_from_options(found).active is True
+    assert not any("nodemaps" in site.node(host) for host in ("s2", "c1", "b1", "p1"))
+
+
+def test_a_tenant_mounts_its_directory_and_an_administrator_makes_it() -> None:
+    site = tenants()
+    mounts = site.node("b2")["mounts"]
+    assert [(m["path"], m["subdir"], m["options"], m["state"]) for m in mounts] == [
+        ("/mnt/bio", "/tenants/bio", ["flock"], "mounted")
+    ]
+    assert site.node("p1")["mounts"] == []
+    assert site.node("c1")["directories"] == [
+        {"fsname": "fs1", "path": "/mnt/fs1/phys", "owner": "root", "group": "root", "mode": "0770"},
+        {
+            "fsname": "fs1",
+            "path": "/mnt/fs1/tenants/bio",
+            "owner": "100000",
+            "group": "100000",
+            "mode": "0770",
+            "project": 1001,
+        },
+    ]
+    assert site.node("b1")["directories"] == []
+
+
+def test_each_tenant_has_a_key_of_its_own_and_servers_have_all() -> None:
+    site = tenants(flavors="skpi", ssk={}, phys={"mount": {"path": "/mnt/phys"}})
+    keys = {host: [short(key) for key in site.node(host)["ssk_keys"]] for host in ("s2", "c1", "b1", "p1")}
+    assert keys == {
+        "s2": [
+            ("fs1.server.servers.key", ["server", "client"]),
+            ("fs1.server.admins.key", ["server"]),
+            ("fs1.server.bio.key", ["server"]),
+            ("fs1.server.phys.key", ["server"]),
+        ],
+        "c1": [("fs1.client.admins.key", ["client"])],
+        "b1": [("fs1.client.bio.key", ["client"])],
+        "p1": [("fs1.client.phys.key", ["client"])],
+    }
+
+
+def test_a_tenant_that_goes_keeps_its_data() -> None:
+    site = tenants(phys={"state": "absent", "mount": {"path": "/mnt/phys"}}, flavors="ski", ssk={})
+    on_mgs = site.node("s1", consent={"nodemaps": ["phys"]})["nodemaps"]
+    assert {"name": "phys", "state": "absent"} in on_mgs["nodemaps"] and on_mgs["consent"] == ["phys"]
+    assert [(m["path"], m["state"]) for m in site.node("p1")["mounts"]] == [("/mnt/phys", "absent")]
+    assert [d["path"] for d in site.node("c1")["directories"]] == ["/mnt/fs1/tenants/bio"]
+    states = {key["nodemap"]: key["state"] for key in site.node("s2")["ssk_keys"]}
+    assert states == {"servers": "present", "admins": "present", "bio": "present", "phys": "absent"}
+    assert [(short(key)[0], key["state"]) for key in site.node("p1")["ssk_keys"]] == [("fs1.client.phys.key", "absent")]
+
+
+def test_a_client_knows_its_nodemap_without_reading_anybody_else() -> None:
+    site = tenants(flavors="skpi", ssk={}, phys={"mount": {"path": "/mnt/phys"}})
+    vars_of = site.hostvars()
+    node_state(site.filesystems, "p1", vars_of, site.groups, site.lnet)
+    assert vars_of.asked == {"p1", "s1", "s2"}
+
+
+def test_an_unknown_nid_of_a_nodemap_is_told_by_the_host_that_needs_it() -> None:
+    site = tenants(hosts={"p1": "p1.lab.example"})
+    with pytest.raises(SiteError, match=r"tenants\[1\]\.hosts: the NIDs of p1 are not known"):
+        site.node("s1")
+    assert site.node("c1")
+
+
+def test_where_encrypted_directories_are() -> None:
+    encrypted = [
+        {"path": "/phys/vault", "hosts": ["p1", "c1"], "key": "phys", "state": "locked"},
+        {"path": "/data", "hosts": "c1", "key_file": "/etc/lustre/data.key", "identifier": "0" * 32},
+    ]
+    site = tenants(encrypted=encrypted, phys={"mount": {"path": "/mnt/phys"}})
+    modes = {"owner": "root", "group": "root", "mode": "0700", "contents": "AES-256-XTS", "filenames": "AES-256-CTS"}
+    assert site.node("p1")["encryption"] == [
+        {"path": "/mnt/phys/vault", "fsname": "fs1", "state": "locked", "key_name": "phys", **modes}
+    ]
+    assert [one["path"] for one in site.node("c1")["encryption"]] == ["/mnt/fs1/phys/vault", "/mnt/fs1/data"]
+    assert "encryption" not in site.node("b1")

@@ -220,5 +220,18 @@ def overlay(
 def self_contained(site: Site, new: Declared) -> bool:
     """Whether every server and router has its addresses in the file, so that all rules can be applied at once."""
     servers = {server for filesystem in site.filesystems for target in filesystem.targets for server in target.servers}
-    named = servers | set(site.lnet.routers)
+    named = servers | set(site.lnet.routers) | _in_nodemaps(site)
     return all(new.hosts.get(host, {}).keys() & {"lustre_nids", "ansible_host"} for host in named)
+
+
+def _in_nodemaps(site: Site) -> set[str]:
+    """Hosts that nodemaps name one by one or by range: their NIDs are asked for."""
+    named: list[str] = []
+    for filesystem in site.filesystems:
+        security = filesystem.security
+        maps = [tenant.nodemap for tenant in security.tenants]
+        if security.nodemaps is not None:
+            named += [*security.nodemaps.admins, *security.nodemaps.protect]
+            maps += security.nodemaps.maps
+        named += [host for nodemap in maps for host in nodemap.hosts]
+    return set(_names(named, ()))

@@ -47,6 +47,8 @@ class Nodemap:
     ranges: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     state: str = "present"
+    #: It makes itself, of the servers or the administrators' nodes.
+    auto: bool = False
 
     @property
     def trusts(self) -> bool:
@@ -103,6 +105,7 @@ class Encrypted:
     state: str
     key: str
     key_file: str
+    identifier: str
     #: What is handed on as it stands: owner, group, mode, contents, filenames.
     options: dict[str, str] = field(hash=False)
 

@@ -179,6 +179,7 @@ def _encrypted(clean: Mapping[str, Any]) -> Encrypted:
         clean["state"],
         clean["key"] or "",
         clean["key_file"] or "",
+        clean["identifier"] or "",
         {key: clean[key] for key in ("owner", "group", "mode", "contents", "filenames")},
     )
 

@@ -13,11 +13,14 @@ from typing import Any, Sequence
 from ansible_collections.lustre.core.plugins.plugin_utils._site import (
     parse,
     rules_clients,
+    rules_encryption,
     rules_flavors,
     rules_hosts,
     rules_kerberos,
     rules_lnet,
+    rules_nodemaps,
     rules_targets,
+    rules_tenants,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
@@ -46,6 +49,9 @@ _FAMILIES = (
     rules_clients,
     rules_flavors,
     rules_kerberos,
+    rules_nodemaps,
+    rules_tenants,
+    rules_encryption,
 )
 _LISTED = (rules_targets, rules_hosts, rules_lnet, *_FAMILIES[3:])
 RULES: tuple[Rule, ...] = SHAPE + tuple(rule for family in _LISTED for rule in family.RULES)

@@ -64,10 +64,12 @@ SSK = Shape(
         ),
         "crypt": Key(Text(choices=("AES-256-CTR",)), "Encryption algorithm, as lgss_sk(8) names it.", "AES-256-CTR"),
         "hmac": Key(Text(choices=("SHA256", "SHA512")), "Hash of messages.", "SHA256"),
-        "key_bits": Key(Number(128, 4096), "Length of the shared key.", 256),
+        "key_bits": Key(Number(128, 512), "Length of the shared key.", 256),
         "prime_bits": Key(Number(1024, 8192), "Length of the prime that each client generates.", 2048),
         "lifetime": Key(
-            Number(60), "Seconds until contexts are made anew. A key that was taken away works for as long.", 604800
+            Number(60, 31536000),
+            "Seconds until contexts are made anew. A key that was taken away works for as long.",
+            604800,
         ),
     },
     doc="One key per nodemap: servers hold all of them, a client only its own. The keys themselves never stand in the description.",
@@ -87,11 +89,17 @@ ENCRYPTED = Shape(
             "unlocked",
         ),
         "key": Key(
-            Text(pattern=r"[A-Za-z0-9_.-]{1,32}", hint="the name of an entry of the variable lustre_encryption_keys"),
+            # No pattern: its message would show what may be the key itself.
+            Text(hint="the name of an entry of the variable lustre_encryption_keys"),
             "Name of its key in the variable `lustre_encryption_keys` (of a vault). Never the key itself.",
             None,
         ),
         "key_file": Key(PATH, "Or the path of a file on the node that holds the key.", None),
+        "identifier": Key(
+            Text(pattern=r"[0-9a-f]{32}", hint="32 hexadecimal digits, as encryption_policy returns them"),
+            "Identifier of the key: another one is refused.",
+            None,
+        ),
         "owner": Key(OWNER, "Owner.", "root"),
         "group": Key(GROUP, "Group.", "root"),
         "mode": Key(MODE, "Permissions.", "0700"),

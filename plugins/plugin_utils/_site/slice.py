@@ -97,7 +97,7 @@ class Slicer:
         self.peers: dict[str, None] = {}
         self.security = None
         if any(asks(filesystem.raw) for filesystem in walked):
-            self.security = SecuritySlice(host, hosts, self.lnet, findings, kerberos)
+            self.security = SecuritySlice(host, hosts, self.lnet, findings, kerberos, self.consent)
 
     def consent(self, key: str) -> set[str]:
         """Names of the objects that a consent is for."""
@@ -215,7 +215,7 @@ class Slicer:
         owner = mgs.of if mgs.way == "of" else head.name
         nodes = tuple(tuple(node) for node in self._nodes(mgs)) if mgs.flavor else ()
         sharers = tuple(other for other in self.walked if owner in (other.raw.get("name"), _of(other)))
-        self.security.add(Member(head.name, mgs, owner, security, frozenset(parts), nodes, sharers))
+        self.security.add(Member(head.name, mgs, owner, security, frozenset(parts), nodes, sharers, tuple(mounts)))
         return self.security.mount_options(security, mgs)
 
     # What they become

@@ -9,7 +9,7 @@ client knows its own nodemap from its own name and NIDs.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
 from ansible_collections.lustre.core.plugins.plugin_utils._site.kerberos_names import (
@@ -18,12 +18,21 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.kerberos_names i
     principals_of,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings
-from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Mgs
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import ClientMount, Mgs
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import (
+    DEFAULT,
+    SERVERS,
+    Nodemap,
     Security,
     Ssk,
     is_kerberos,
     is_ssk,
+)
+from ansible_collections.lustre.core.plugins.plugin_utils._site.nodemaps import (
+    MgsNodemaps,
+    gathered,
+    options_of,
+    ranges_of,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security import (
     build_kerberos,
@@ -47,8 +56,10 @@ class Member(NamedTuple):
     parts: frozenset[str]
     #: NIDs of the MGS, per node.
     nodes: tuple[tuple[str, ...], ...]
-    #: Its MGS: all file systems that it keeps, with the paths of their descriptions.
+    #: All file systems of its MGS.
     sharers: tuple[Walked, ...]
+    #: Client mounts of this host.
+    mounts: tuple[ClientMount, ...]
 
     @property
     def flavors(self) -> list[str]:
@@ -58,13 +69,27 @@ class Member(NamedTuple):
 class SecuritySlice:
     """Collects what the file systems of a host ask for, then says it in the options of the modules."""
 
-    def __init__(self, host: str, hosts: Hosts, lnet: LnetSlice, findings: Findings, kerberos: Any) -> None:
+    def __init__(
+        self,
+        host: str,
+        hosts: Hosts,
+        lnet: LnetSlice,
+        findings: Findings,
+        kerberos: Any,
+        consent: Callable[[str], Iterable[str]],
+    ) -> None:
         self.host, self.hosts, self.lnet, self.findings = host, hosts, lnet, findings
-        self._raw_kerberos = kerberos
+        self._raw_kerberos, self.consent = kerberos, consent
         self.members: list[Member] = []
+        self._known: dict[int, Security] = {}
+        self._gathered: dict[str, MgsNodemaps] = {}
 
     def security(self, filesystem: Walked) -> Security:
-        return security_of(filesystem.raw, f"lustre_filesystems[{filesystem.position}]", self.findings)
+        """What a file system asks for, read once."""
+        if filesystem.position not in self._known:
+            path = f"lustre_filesystems[{filesystem.position}]"
+            self._known[filesystem.position] = security_of(filesystem.raw, path, self.findings)
+        return self._known[filesystem.position]
 
     def add(self, member: Member) -> None:
         self.members.append(member)
@@ -84,6 +109,8 @@ class SecuritySlice:
             "ssk_keys": self._keys(),
             "gss": self._gss(),
             "kerberos": self._kerberos(),
+            "nodemaps": self._nodemap_options(),
+            "encryption": self._encryption(),
         }
         return {key: value for key, value in found.items() if value}
 
@@ -119,9 +146,20 @@ class SecuritySlice:
             ssk = member.security.ssk
             if ssk is None:
                 continue
-            for key in self._keys_of(member, ssk):
+            for key in [*self._keys_of(member, ssk), *self._gone(member, ssk)]:
                 found.setdefault(key["path"], key)
         return list(found.values())
+
+    def _gone(self, member: Member, ssk: Ssk) -> Iterator[dict[str, Any]]:
+        """Keys of nodemaps that are to be absent: they open nothing any more, on servers and on those who had them."""
+        serves = bool(member.parts & {"mds", "oss"})
+        for nodemap in self._maps(member).maps:
+            if nodemap.state == "absent" and (serves or self.hosts.named(self.host, nodemap.hosts)):
+                yield {**_key(member, ssk, nodemap.name, "server" if serves else "client", ()), "state": "absent"}
+                if is_ssk(member.mgs.flavor):
+                    side = "server" if "mgs" in member.parts else "client"
+                    if side == "server" or not serves:
+                        yield {**_key(member, ssk, nodemap.name, side, (), mgs=True), "state": "absent"}
 
     def _keys_of(self, member: Member, ssk: Ssk) -> list[dict[str, Any]]:
         keys = []
@@ -132,22 +170,88 @@ class SecuritySlice:
                 _key(member, ssk, name, "server", ("server", "client") if name == own else ("server",))
                 for name in every
             ]
-        elif "client" in member.parts:
+        elif "client" in member.parts and own in every:
             keys.append(_key(member, ssk, own, "client", ("client",)))
         if is_ssk(member.mgs.flavor):
             runs = "mgs" in member.parts
-            for name in every if runs else [own]:
+            for name in every if runs else {own} & set(every):
                 types = (*(["mgs"] if runs else []), *(["client"] if name == own and member.parts - {"mgs"} else []))
                 keys.append(_key(member, ssk, name, "server" if runs else "client", types, mgs=True))
         return keys
 
+    # Nodemaps
+
+    def _maps(self, member: Member) -> MgsNodemaps:
+        """The nodemaps of a file system's MGS."""
+        if member.owner not in self._gathered:
+            servers = (server for one in member.sharers for server in (*one.servers, *member.mgs.servers))
+            self._gathered[member.owner] = gathered(map(self.security, member.sharers), servers)
+        return self._gathered[member.owner]
+
     def _nodemap(self, member: Member, ssk: Ssk) -> str:
         """The nodemap that this host's NIDs are in."""
-        return ssk.nodemap
+        found = self._maps(member).of_host(self.host, self.hosts, self.lnet.nids(self.host))
+        return found.name if found is not None else ssk.nodemap
 
     def _nodemaps(self, member: Member, ssk: Ssk) -> list[str]:
         """Every nodemap that a client of the file system can be in."""
-        return [ssk.nodemap]
+        maps = self._maps(member)
+        closed = maps.allows(None, "deny_mount") and ssk.nodemap == DEFAULT
+        return [nodemap.name for nodemap in maps.present] + ([] if closed else [ssk.nodemap])
+
+    def _nodemap_options(self) -> dict[str, Any]:
+        """The nodemaps of the MGS that this host starts, in the options of the module."""
+        for member in self.members:
+            if member.mgs.servers and member.mgs.servers[0] == self.host:
+                maps = self._maps(member)
+                if maps.maps:
+                    return self._options(maps)
+        return {}
+
+    def _options(self, maps: MgsNodemaps) -> dict[str, Any]:
+        entries: list[dict[str, Any]] = []
+        servers = set(maps.maps[0].hosts)
+        for nodemap in maps.maps:
+            hosts = self.hosts.expanded(nodemap.hosts) if nodemap.state == "present" else []
+            # A server that is an administrator's node, too, is a server.
+            own = [host for host in hosts if nodemap.name == SERVERS or host not in servers]
+            nids = {host: self.lnet.needed_nids(host, f"{nodemap.where}.hosts") for host in own}
+            ranges = ranges_of(nodemap, own, nids.__getitem__)
+            entries.append(options_of(nodemap, ranges))
+        settings = maps.settings
+        if settings is not None and settings.default:
+            entries.append(options_of(Nodemap(settings.where, DEFAULT, options=settings.default), []))
+        protected = dict.fromkeys(nid for host in self.hosts.expanded(maps.protect) for nid in self.lnet.nids(host))
+        found: dict[str, Any] = {
+            "nodemaps": entries,
+            "active": settings.active if settings is not None else None,
+            "purge": settings is not None and settings.purge,
+            "protect": list(protected),
+            "consent": sorted(self.consent("nodemaps")),
+        }
+        return without_none(found)
+
+    # Encrypted directories
+
+    def _encryption(self) -> list[dict[str, Any]]:
+        """Directories that this host encrypts or unlocks, below the mount of its own that holds them."""
+        found = []
+        for member in self.members:
+            for one in member.security.encrypted:
+                if self.hosts.named(self.host, one.hosts):
+                    path = mounted_at(one.path, member.mounts)
+                    wanted = {
+                        "path": path,
+                        "fsname": member.name,
+                        "state": one.state,
+                        "key_name": one.key or None,
+                        "key_file": one.key_file or None,
+                        "identifier": one.identifier or None,
+                        **one.options,
+                    }
+                    if path is not None:
+                        found.append(without_none(wanted))
+        return found
 
     # Kerberos and the daemons
 
@@ -188,6 +292,15 @@ class SecuritySlice:
             return {}
         principals = principals_of(kerberos, self.host, fqdn, parts)
         return {"realm": kerberos.realm, "principals": principals, "fqdn": fqdn}
+
+
+def mounted_at(path: str, mounts: Iterable[ClientMount]) -> str | None:
+    """A path of a file system below the mount point that shows it, None when none does."""
+    for mount in mounts:
+        top = mount.subdir.rstrip("/")
+        if mount.state == "mounted" and (path + "/").startswith(top + "/") and path != top:
+            return mount.mount_path.rstrip("/") + path[len(top) :]
+    return None
 
 
 def _key(member: Member, ssk: Ssk, nodemap: str, side: str, types: Sequence[str], mgs: bool = False) -> dict[str, Any]:
