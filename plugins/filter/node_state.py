@@ -76,7 +76,7 @@ _value:
     - C(zpools) lists the pools that its targets ask for (C(primary) is true where the pool is to be created).
     - Only where the description asks for security - C(flavors), C(ssk_keys), C(gss), C(nodemaps) and C(encryption) hold options of the
       modules of these names (C(ssk_keys) and C(nodemaps) of the singular), C(kerberos) the realm, the full name and the
-      principals of the host.
+      principals of the host, C(ssk_keys_gone) key files of nodemaps that are to be absent.
     - C(expected) holds the NIDs that must answer this host (C(reachable)) and that must not (C(unreachable)).
   type: dict
 """

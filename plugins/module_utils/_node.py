@@ -60,7 +60,7 @@ _ACTED_ON = (
 )
 #: What the filter node_state says about a host beside its state, and what of its state other modules look after.
 _TOLD = ("roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
-_OF_SECURITY = ("nodemaps", "flavors", "ssk_keys", "gss", "kerberos", "encryption")
+_OF_SECURITY = ("nodemaps", "flavors", "ssk_keys", "ssk_keys_gone", "gss", "kerberos", "encryption")
 
 
 @dataclass(frozen=True)

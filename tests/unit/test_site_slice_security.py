@@ -11,12 +11,13 @@ import pytest
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._node import options_of, parts_of
 from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap_want import wanted_from_options
+from ansible_collections.lustre.core.plugins.module_utils._resources.ssk_key import SskKeyResource
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import SiteError
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
 from tests.unit.site_support import BY_ID, DEMO_HOSTS, SiteFile, demo, small
 
 REALM = {"realm": "LAB.EXAMPLE", "kdcs": "s1", "domain": "lab.example"}
-KEYS = {"nodemaps", "flavors", "ssk_keys", "gss", "kerberos", "encryption"}
+KEYS = {"nodemaps", "flavors", "ssk_keys", "ssk_keys_gone", "gss", "kerberos", "encryption"}
 SSK = {
     "crypt": "AES-256-CTR",
     "hmac": "SHA256",
@@ -287,9 +288,13 @@ def test_a_tenant_that_goes_keeps_its_data() -> None:
     assert {"name": "phys", "state": "absent"} in on_mgs["nodemaps"] and on_mgs["consent"] == ["phys"]
     assert [(m["path"], m["state"]) for m in site.node("p1")["mounts"]] == [("/mnt/phys", "absent")]
     assert [d["path"] for d in site.node("c1")["directories"]] == ["/mnt/fs1/tenants/bio"]
-    states = {key["nodemap"]: key["state"] for key in site.node("s2")["ssk_keys"]}
-    assert states == {"servers": "present", "admins": "present", "bio": "present", "phys": "absent"}
-    assert [(short(key)[0], key["state"]) for key in site.node("p1")["ssk_keys"]] == [("fs1.client.phys.key", "absent")]
+    assert [key["nodemap"] for key in site.node("s2")["ssk_keys"]] == ["servers", "admins", "bio"]
+    gone = {"nodemap": "phys", "state": "absent"}
+    assert site.node("s2")["ssk_keys_gone"] == [{"path": "/etc/lustre/keys/fs1.server.phys.key", **gone}]
+    assert "ssk_keys" not in site.node("p1")
+    assert site.node("p1")["ssk_keys_gone"] == [{"path": "/etc/lustre/keys/fs1.client.phys.key", **gone}]
+    SskKeyResource.from_options(site.node("p1")["ssk_keys_gone"], ["/etc/lustre/keys/fs1.client.phys.key"])
+    assert "ssk_keys_gone" not in site.node("b1") and "ssk_keys_gone" not in site.node("c1")
 
 
 def test_a_client_knows_its_nodemap_without_reading_anybody_else() -> None:

@@ -9,7 +9,7 @@ client knows its own nodemap from its own name and NIDs.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Iterable, NamedTuple, Sequence
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
 from ansible_collections.lustre.core.plugins.plugin_utils._site.kerberos_names import (
@@ -62,6 +62,11 @@ class Member(NamedTuple):
     mounts: tuple[ClientMount, ...]
 
     @property
+    def serves(self) -> bool:
+        """Whether this host answers clients of the file system."""
+        return bool(self.parts & {"mds", "oss"})
+
+    @property
     def flavors(self) -> list[str]:
         return [rule.flavor for rule in self.security.flavors] + ([self.mgs.flavor] if self.mgs.flavor else [])
 
@@ -107,6 +112,7 @@ class SecuritySlice:
         found = {
             "flavors": self._flavors(),
             "ssk_keys": self._keys(),
+            "ssk_keys_gone": self._gone(),
             "gss": self._gss(),
             "kerberos": self._kerberos(),
             "nodemaps": self._nodemap_options(),
@@ -146,26 +152,31 @@ class SecuritySlice:
             ssk = member.security.ssk
             if ssk is None:
                 continue
-            for key in [*self._keys_of(member, ssk), *self._gone(member, ssk)]:
+            for key in self._keys_of(member, ssk):
                 found.setdefault(key["path"], key)
         return list(found.values())
 
-    def _gone(self, member: Member, ssk: Ssk) -> Iterator[dict[str, Any]]:
-        """Keys of nodemaps that are to be absent: they open nothing any more, on servers and on those who had them."""
-        serves = bool(member.parts & {"mds", "oss"})
-        for nodemap in self._maps(member).maps:
-            if nodemap.state == "absent" and (serves or self.hosts.named(self.host, nodemap.hosts)):
-                yield {**_key(member, ssk, nodemap.name, "server" if serves else "client", ()), "state": "absent"}
-                if is_ssk(member.mgs.flavor):
-                    side = "server" if "mgs" in member.parts else "client"
-                    if side == "server" or not serves:
-                        yield {**_key(member, ssk, nodemap.name, side, (), mgs=True), "state": "absent"}
+    def _gone(self) -> list[dict[str, str]]:
+        """Key files of nodemaps that are to be absent, which open nothing any more: on servers, and on those who had them."""
+        found: dict[str, str] = {}
+        for member in self.members:
+            ssk, serves, runs = member.security.ssk, member.serves, "mgs" in member.parts
+            asks = is_ssk(member.mgs.flavor)
+            for nodemap in self._maps(member).maps if ssk is not None else ():
+                if ssk is None or nodemap.state != "absent":
+                    continue
+                named = self.hosts.named(self.host, nodemap.hosts)
+                sides = [("server", serves, False), ("client", named and not serves, False)]
+                sides += [("server", asks and runs, True), ("client", asks and named and not runs, True)]
+                for side, has, mgs in sides:
+                    if has:
+                        found[_key(member, ssk, nodemap.name, side, (), mgs=mgs)["path"]] = nodemap.name
+        return [{"path": path, "nodemap": name, "state": "absent"} for path, name in found.items()]
 
     def _keys_of(self, member: Member, ssk: Ssk) -> list[dict[str, Any]]:
         keys = []
         own, every = self._nodemap(member, ssk), self._nodemaps(member, ssk)
-        serves = bool(member.parts & {"mds", "oss"})
-        if serves:
+        if member.serves:
             keys += [
                 _key(member, ssk, name, "server", ("server", "client") if name == own else ("server",))
                 for name in every
