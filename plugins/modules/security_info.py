@@ -146,7 +146,7 @@ gss:
   returned: when O(gather) has V(gss)
   type: dict
   sample: {sptlrpc.gss.rsi_upcall: /usr/sbin/l_getauth, sptlrpc.gss.rsi_entry_expire: '600'}
-keys:
+loaded_keys:
   description: Descriptions of Lustre's shared keys that root has loaded.
   returned: when O(gather) has V(keys)
   type: list

@@ -157,7 +157,7 @@ state:
   returned: success
   type: dict
   contains:
-    keys:
+    files:
       description: The files in the order of O(keys).
       type: list
       elements: dict
@@ -182,7 +182,7 @@ state:
         same_key: {description: 'Whether it holds the key of O(keys[].content), when that was given.', type: bool}
     notes: {description: What somebody should know although it is repaired; shown as warnings as well., type: list, elements: str}
   sample:
-    keys:
+    files:
       - path: /etc/lustre/keys/fs1.server.default.key
         state: loaded
         exists: true

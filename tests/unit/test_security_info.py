@@ -131,13 +131,13 @@ def test_all_of_a_node(fake, transcript):
     assert found["contexts"][0]["days"] == 7.0
     assert {context["peer"] for context in found["server_contexts"]} == {"10.9.0.2@tcp"}
     assert found["gss"] == {"sptlrpc.gss.rsi_upcall": "/usr/sbin/l_getauth", "sptlrpc.gss.rsi_entry_expire": "600"}
-    assert found["keys"] == ["lustre:lustre:default", "lustre:lustre"] and found["keytab"] == []
+    assert found["loaded_keys"] == ["lustre:lustre:default", "lustre:lustre"] and found["keytab"] == []
 
 
 def test_without_keyutils_nothing_is_loaded(fake):
     run = fake([(READ, "version=2.17.0\n"), (SHOW, ToolMissing("keyctl"))])
     found = inspector(run, [], ("keys",)).inspect()
-    assert found["keys"] == [] and found["problems"] == []
+    assert found["loaded_keys"] == [] and found["problems"] == []
 
 
 def test_what_cannot_be_read_is_a_sentence(fake):

@@ -97,7 +97,7 @@ class SecurityInspector:
             "contexts": lambda: {"contexts": self._contexts(answer.values, ".srpc_contexts")},
             "server_contexts": lambda: {"server_contexts": self._contexts(answer.values, ".gss.srpc_serverctx")},
             "gss": lambda: {"gss": {name: answer.values[name].strip() for name in GSS if name in answer.values}},
-            "keys": lambda: {"keys": self._keys()},
+            "keys": lambda: {"loaded_keys": self._keys()},
             "keytab": lambda: {"keytab": self._keytab()},
         }
         found: dict[str, Any] = {}

@@ -282,7 +282,7 @@ class SskKeyResource:
 
     def public(self, have: Have) -> Mapping[str, Any]:
         return {
-            "keys": [_shown(want, have.found[want.path], have) for want in self.wants],
+            "files": [_shown(want, have.found[want.path], have) for want in self.wants],
             "notes": self.notes(have),
         }
 
