@@ -198,7 +198,9 @@ def given_keys() -> dict[str, frozenset[str]]:
         "node_info": frozenset(whole),
         "nodemap_info": literal_keys("plugins/module_utils/_readers/nodemap_seen.py", "told"),
         "packages_info": literal_keys("plugins/module_utils/_readers/packages_info.py", "inspect") | {"processes"},
-        "security_info": literal_keys("plugins/module_utils/_readers/security_info.py", "inspect") | (set(SECURITY) - {"keys"}) | {"loaded_keys"},
+        "security_info": literal_keys("plugins/module_utils/_readers/security_info.py", "inspect")
+        | (set(SECURITY) - {"keys"})
+        | {"loaded_keys"},
         "site_info": literal_keys("plugins/module_utils/_readers/site_info.py", "site_of"),
         "verify": literal_keys("plugins/module_utils/_readers/verify.py", "verify"),
         "verify_encrypted": literal_keys("plugins/module_utils/_readers/ciphertext.py", "inspect"),
