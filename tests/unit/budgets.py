@@ -20,6 +20,9 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor import FlavorResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.gss import GssResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.gss_want import GssWant
+from ansible_collections.lustre.core.plugins.module_utils._resources.kdc_principal import PrincipalsResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap import NodemapResource
@@ -34,6 +37,8 @@ from tests.unit.models.directory_model import IDS, DirectoryModel
 from tests.unit.models.disk_model import Disk, DiskModel
 from tests.unit.models.encryption_model import EncryptionModel
 from tests.unit.models.firewall_model import Chain, FirewallModel
+from tests.unit.models.gss_model import GssNode
+from tests.unit.models.kdc_model import Database
 from tests.unit.models.mount_node import MountModel
 from tests.unit.models.nodemap_model import NodemapModel
 from tests.unit.models.param_model import ParamModel
@@ -215,6 +220,19 @@ def nodemap(count: int) -> Node:
     return Node(NodemapModel(), lambda: NodemapResource.from_options({"nodemaps": maps, "active": True}))
 
 
+def gss(count: int) -> Node:
+    """A server with as many kinds of targets, at most three."""
+    model = GssNode()
+    want = GssWant.from_options({"kerberos": True, "services": ["mgs", "mds", "oss"][:count]})
+    return Node(model, lambda: GssResource(want, model.local()), model.write)
+
+
+def kdc_principal(count: int) -> Node:
+    names = [f"lustre_root/c{number}.lab.example" for number in range(count)]
+    options = {"principals": names, "realm": "LAB.EXAMPLE"}
+    return Node(Database(), lambda: PrincipalsResource.from_options(options))
+
+
 NODES: dict[str, Callable[[int], Node]] = {
     made.__name__: made
     for made in (
@@ -232,6 +250,8 @@ NODES: dict[str, Callable[[int], Node]] = {
         nodemap,
         flavor,
         ssk_key,
+        gss,
+        kdc_principal,
         encryption,
     )
 }

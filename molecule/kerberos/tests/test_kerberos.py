@@ -70,7 +70,9 @@ def test_the_replica_gives_tickets_when_the_primary_is_down() -> None:
     primary, client = of("server1"), of("client1")
     primary.check_output("systemctl stop krb5-kdc")
     try:
-        client.check_output("kinit -c FILE:/run/test-cc -k -t /etc/krb5.keytab lustre_root/client1.lab.example && rm /run/test-cc")
+        client.check_output(
+            "kinit -c FILE:/run/test-cc -k -t /etc/krb5.keytab lustre_root/client1.lab.example && rm /run/test-cc"
+        )
     finally:
         primary.check_output("systemctl start krb5-kdc")
 
@@ -85,7 +87,9 @@ def test_every_import_switches_to_krb5i(client: str) -> None:
             break
         time.sleep(1)
     assert len(found) == 2 and set(found.values()) == {"krb5i"}, found
-    assert host.check_output(f"echo kept > /mnt/mol/{client} && cat /mnt/mol/{client} && rm /mnt/mol/{client}") == "kept"
+    assert (
+        host.check_output(f"echo kept > /mnt/mol/{client} && cat /mnt/mol/{client} && rm /mnt/mol/{client}") == "kept"
+    )
 
 
 def test_a_client_without_a_key_is_refused_in_seconds() -> None:
