@@ -246,8 +246,8 @@ CASES: dict[str, Case] = {
         answering(lambda run: lsvcgssd.start_of(run, lsvcgssd.Daemon(834, (), True, 1e9)), 1), LSVCGSSD
     ),
     "names.parse_getent": Case(names.parse_getent, ("10.0.2.15       server.lab.example server lustre-lab\n",)),
-    "names.name_of": Case(
-        answering(lambda run: names.name_of(run, "10.0.2.15"), 2), ("10.0.2.15  server.lab.example server\n",)
+    "names.names_of": Case(
+        answering(lambda run: names.names_of(run, ["10.0.2.15"]), 2), ("10.0.2.15  server.lab.example server\n",)
     ),
     "krb5.complaints": Case(krb5.complaints, KADMIN),
     "krb5.parse_missing": Case(krb5.parse_missing, (load_transcript("krb5/kadmin-missing").err,)),

@@ -51,10 +51,18 @@ def kinit(name, answer="", path="/etc/krb5.keytab"):
 
 
 def test_the_first_name_of_a_real_lookup_counts():
-    assert names.parse_getent("10.0.2.15       server.lab.example server lustre-lab\n") == "server.lab.example"
-    for text in ("", "10.0.2.15\n"):
-        with pytest.raises(UnknownOutput):
-            names.parse_getent(text)
+    text = "10.0.2.15       server.lab.example server lustre-lab\n10.9.0.2        client.lab.example client\n"
+    assert names.parse_getent(text) == {"10.0.2.15": "server.lab.example", "10.9.0.2": "client.lab.example"}
+    assert names.parse_getent("") == {}
+    with pytest.raises(UnknownOutput):
+        names.parse_getent("10.0.2.15\n")
+
+
+def test_many_names_cost_few_processes(fake):
+    many = [f"10.0.{n // 250}.{n % 250}" for n in range(450)]
+    parts = [many[:200], many[200:400], many[400:]]
+    calls = [(("getent", "hosts", *part), "".join(f"{one} h{one}\n" for one in part)) for part in parts]
+    assert len(names.names_of(fake(calls), many)) == 450
 
 
 def test_a_name_that_differs_is_told_with_the_line_it_comes_from(fake, tmp_path):
@@ -73,19 +81,15 @@ def test_a_name_that_differs_is_told_with_the_line_it_comes_from(fake, tmp_path)
 
 
 def test_a_name_from_the_dns_and_none_at_all(fake, tmp_path):
-    calls = [
-        (("getent", "hosts", "10.9.0.2"), "10.9.0.2 cl.other.example\n"),
-        (("getent", "hosts", "10.9.0.3"), Result(2, "", "")),
-        (("getent", "hosts", "10.9.0.4"), "10.9.0.4 c4.lab.example c4\n"),
-        VERSION,
-    ]
+    argv = ("getent", "hosts", "10.9.0.2", "10.9.0.3", "10.9.0.4")
+    calls = [(argv, Result(2, "10.9.0.2 cl.other.example\n10.9.0.4 c4.lab.example c4\n", "")), VERSION]
     wanted = [{"address": f"10.9.0.{n}", "fqdn": f"c{n}.lab.example"} for n in (2, 3, 4)]
     found = checked(fake(calls), local(tmp_path), names=wanted)
     assert "10.9.0.2 is cl.other.example (the name service, as /etc/hosts has no line for it)" in found["problems"][0]
     assert "10.9.0.3 is without a name, and" in found["problems"][1]
     assert [check["ok"] for check in found["checks"]] == [False, False, True]
     with pytest.raises(ToolError):
-        checked(fake([(("getent", "hosts", "10.9.0.2"), Result(1, "", "broken"))]), local(tmp_path), names=wanted)
+        checked(fake([(argv, Result(1, "", "broken"))]), local(tmp_path), names=wanted)
 
 
 # ---- clocks ----------------------------------------------------------------------------------

@@ -43,6 +43,17 @@ def flavors(client: Host) -> dict[str, str]:
     return found
 
 
+def contexts(client: Host) -> dict[str, str]:
+    """By import, the lines of its contexts. A flavor alone says what is wanted, a context that it was negotiated."""
+    shown = client.check_output("lctl get_param 'mdc.*.srpc_contexts' 'osc.*.srpc_contexts'")
+    found, device = dict[str, str](), ""
+    for line in shown.splitlines():
+        name, mark, rest = line.partition(".srpc_contexts=")
+        device = name if mark else device
+        found[device] = found.get(device, "") + (rest if mark else line)
+    return found
+
+
 def test_all_hosts_are_looked_at() -> None:
     """A scenario that sees no host would verify nothing."""
     assert sorted(AnsibleRunner().get_hosts("lustre_all")) == HOSTS
@@ -87,6 +98,11 @@ def test_every_import_switches_to_krb5i(client: str) -> None:
             break
         time.sleep(1)
     assert len(found) == 2 and set(found.values()) == {"krb5i"}, found
+    told = contexts(host)
+    assert len(told) == 2 and all("uptodate" in text and "krb5 (aes256" in text for text in told.values()), told
+    for server in ARGUMENTS:
+        said = of(server).check_output("journalctl -q --no-pager -t lsvcgssd")
+        assert f"authenticated lustre_root/{client}.lab.example@LAB.EXAMPLE" in said
     assert (
         host.check_output(f"echo kept > /mnt/mol/{client} && cat /mnt/mol/{client} && rm /mnt/mol/{client}") == "kept"
     )

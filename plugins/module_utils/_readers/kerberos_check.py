@@ -83,8 +83,9 @@ class Checker:
         services = [
             krb5.check_principal(name, f"services[{n}]") for n, name in enumerate(self.options.get("services") or ())
         ]
+        found = names.names_of(self.run, list(dict.fromkeys(address for address, _fqdn in addresses)))
         for address, fqdn in addresses:
-            self._name(address, fqdn)
+            self._name(address, fqdn, found.get(address, ""))
         self._controller()
         entries = self._keytab(wanted)
         if self.options.get("tickets") and wanted:
@@ -104,8 +105,7 @@ class Checker:
 
     # ---- names ---------------------------------------------------------------------------
 
-    def _name(self, address: str, fqdn: str) -> None:
-        found = names.name_of(self.run, address)
+    def _name(self, address: str, fqdn: str, found: str) -> None:
         problem = ""
         if found != fqdn:
             where = f" ({names.origin(address, found, self.local.text)})" if found else ""
