@@ -229,6 +229,22 @@ def test_what_is_wrong_on_the_client_ends_the_mount_at_once(hosts: Hosts) -> Non
 
 
 @pytest.mark.long
+def test_a_user_needs_a_ticket(hosts: Hosts) -> None:
+    for host in ("server", "client"):
+        hosts.do(host, "useradd -u 2001 alice")
+    hosts.do("server", "kadmin.local addprinc -pw secret alice")
+    hosts.do("client", "mkdir -p /mnt/fs1/d && chmod 777 /mnt/fs1/d")
+    rc, text = hosts.run("client", "su alice -c 'ls -l /mnt/fs1/d'")
+    assert rc != 0 and "Operation not permitted" in text
+    hosts.do("client", "sleep 1; echo secret | su alice -c 'kinit alice' && su alice -c 'touch /mnt/fs1/d/hers'")
+    users = re.findall(r"uid: (\d+).*uptodate", hosts.do("client", "lctl get_param -n 'mdc.*.srpc_contexts'"))
+    assert sorted(users) == ["0", "2001"]
+    hosts.do("client", "su alice -c 'lfs flushctx -k /mnt/fs1'; test ! -e /tmp/krb5cc_2001")
+    assert hosts.run("client", "sleep 1; su alice -c 'ls /mnt/fs1/d'")[0] != 0
+    hosts.do("client", "ls /mnt/fs1/d/hers")
+
+
+@pytest.mark.long
 def test_an_old_ticket_hides_a_missing_keytab(hosts: Hosts) -> None:
     hosts.do("client", "test -e /tmp/krb5cc_0 && mv /etc/krb5.keytab /root/kept")
     assert hosts.mount_again()[0] == 0

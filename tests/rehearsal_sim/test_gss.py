@@ -274,3 +274,31 @@ def test_request_key_needs_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(gss_upcall, "CONFIGURATION", (str(tmp_path / "request-key.d"),))
     with pytest.raises(SimError, match="no line"):
         gss_upcall.request_key("1", "0@1", "x")
+
+
+def test_a_user_has_a_context_of_his_own_or_may_not(secured: Secured) -> None:
+    secured.mechanisms = {"krb5"}
+    client = secured.site.hosts[CLIENT_NID]
+    instance, users = client.mounts.clients()[0].instance, {0}
+
+    def request_key(key: str, description: str, callout: str) -> None:
+        if int(callout.split(":")[4]) in users:
+            client.call("gss.negotiate", key=key, token="")
+            client.call("gss.instantiate", key=key, expire=int(client.clock.time()) + 600, mech="krb5 (x)")
+
+    client.gss.request_key = request_key
+    for node in secured.site.hosts.values():
+        node.gss.ask_daemon = lambda program, request: {"major": 0, "expire": 2**31, "mech": "krb5 (x)", "token": ""}
+    client.gss.user(instance, 2001)  # no flavor: nobody is asked
+    secured.rule("fs1.srpc.flavor.default=krb5p")
+    secured.site.later(30)
+    with pytest.raises(PermissionError) as failure:
+        client.gss.user(instance, 2001)
+    assert failure.value.errno == errno.EPERM
+    users.add(2001)
+    secured.site.clock.sleep(2)
+    client.gss.user(instance, 2001)
+    shown = secured.contexts()
+    assert "uid: 2001" in shown[f"mdc.fs1-MDT0000-mdc-{instance}.srpc_contexts"] and len(shown) == 3
+    client.call("gss.flush", instance=instance, uid=2001)
+    assert "uid: 2001" not in secured.contexts()[f"mdc.fs1-MDT0000-mdc-{instance}.srpc_contexts"]

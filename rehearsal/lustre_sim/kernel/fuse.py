@@ -39,6 +39,8 @@ _IN = struct.Struct("<IIQQIIIHH")
 _OUT = struct.Struct("<IiQ")
 _BUFFER = MAX_WRITE + (1 << 13)
 _FAREWELL = 2.0
+# forget, statfs, release, flush, releasedir, batch_forget: what the kernel sends whoever asked for it
+_WITHOUT_USER = (2, 17, 18, 25, 29, 42)
 
 
 class FuseMount:
@@ -56,9 +58,11 @@ class FuseMount:
         ended: Callable[[FuseMount], None] | None = None,
         who: Who | None = None,
         encryption: Encryption | None = None,
+        gate: Callable[[int], None] | None = None,
     ) -> None:
         self.source, self.path = source, path
         self._ended = ended
+        self._gate = gate
         self._files = _files(folder, capacity, who, encryption)
         _allow_many_files()
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
@@ -103,6 +107,8 @@ class FuseMount:
     def _handle(self, raw: bytes) -> None:
         _, opcode, unique, node, uid, gid, pid, *_ = _IN.unpack_from(raw)
         try:
+            if uid and self._gate is not None and opcode not in _WITHOUT_USER:
+                self._gate(uid)
             answer = self._files.perform(opcode, Request(node, uid, gid, raw[_IN.size :], pid))
         except OSError as error:
             self._answer(unique, error.errno or errno.EIO, b"")

@@ -12,7 +12,7 @@ from .srpc import NULL, mechanism
 
 _NO_HANDLE = "0x" + "f" * 16
 _GC = 3600
-_BROKEN_SECONDS = 300  # how long a context that never came up is kept
+BROKEN_SECONDS = 300  # how long a context that never came up is kept
 
 
 @dataclasses.dataclass
@@ -48,7 +48,7 @@ def handle() -> str:
 
 def broken(uid: int, now: float, key: str) -> Context:
     """What is left of an attempt that failed."""
-    return Context(uid, int(now) + _BROKEN_SECONDS, "N/A", _NO_HANDLE, _NO_HANDLE, key)
+    return Context(uid, int(now) + BROKEN_SECONDS, "N/A", _NO_HANDLE, _NO_HANDLE, key)
 
 
 @dataclasses.dataclass

@@ -227,6 +227,7 @@ class Mounts(Subsystem):
             capacity=lambda: self.capacity(fsname),
             who=lambda: mount.identity,
             encryption=mount.encryption,
+            gate=lambda uid: self.node.gss.user(instance, uid),
         )
         return mount
 
