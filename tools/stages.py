@@ -177,6 +177,15 @@ ALL: tuple[Stage, ...] = (
         1200,
     ),
     Stage(
+        "molecule-ssk",
+        "molecule ssk: keys, a roll-out in stages, a client without a key",
+        "hosts",
+        "",
+        ("tools/molecule.py", "ssk"),
+        listed_count,
+        1200,
+    ),
+    Stage(
         "site",
         "whole sites on rehearsal hosts: faults, guards, reboot",
         "hosts",
