@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``make demo``: rehearsal hosts, the site playbook against them over SSH, and a table of what runs."""
+"""``make demo``: rehearsal hosts, the site playbook against them over SSH, and a table of what runs.
+
+SECURITY=krb5p (or another flavor) in the environment: the same site, its connections secured.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import demo_security
 import envs
 import prepare
 import stages
@@ -22,6 +27,12 @@ import stages
 SITE = os.environ.get("LUSTRE_DEMO_SITE", "demo")
 INVENTORY = envs.ROOT / "inventories" / "demo"
 STARTED = time.monotonic()
+
+
+def described() -> Path:
+    """The inventory that the demo was made of."""
+    secured = envs.cache() / f"inventory-{SITE}"
+    return secured if secured.is_dir() else INVENTORY
 
 
 def say(text: str) -> None:
@@ -53,7 +64,7 @@ def state() -> dict[str, str]:
 def playbook(name: str, extra: list[str], capture: bool = False) -> str:
     """Run a playbook of the collection against the demo."""
     program = str(ansible_env() / "bin" / "ansible-playbook")
-    command = [program, "-i", str(INVENTORY), "-i", state()["inventory"], f"lustre.core.{name}", *extra]
+    command = [program, "-i", str(described()), "-i", state()["inventory"], f"lustre.core.{name}", *extra]
     environ = stages.environment()
     if not capture and sys.stdout.isatty():
         environ.pop("ANSIBLE_NOCOLOR", None)
@@ -73,6 +84,8 @@ def up(extra: list[str]) -> None:
     prepare.main()
     say("Python environment")
     env = ansible_env()
+    flavor = os.environ.get("SECURITY", "")
+    choose(flavor)
     say("packages of the simulated Lustre")
     packages = subprocess.run(
         [sys.executable, "-m", "rehearsal.packages", "--output", str(envs.cache() / "packages")],
@@ -83,14 +96,31 @@ def up(extra: list[str]) -> None:
     ).stdout.strip()
     listing = envs.cache() / f"inventory-{SITE}.json"
     with open(listing, "w", encoding="utf-8") as stream:
-        command = [str(env / "bin" / "ansible-inventory"), "-i", str(INVENTORY), "--list"]
+        command = [str(env / "bin" / "ansible-inventory"), "-i", str(described()), "--list"]
         subprocess.run(command, cwd=envs.ROOT, env=stages.environment(), check=True, stdout=stream)
     rehearse("up", "--site", SITE, "--inventory", str(listing), "--packages", packages)
     say("the site playbook, over SSH")
     playbook("site", extra)
     say("the site is up")
+    if flavor:
+        say(f"its connections become {flavor}, in stages")
+        playbook("secure", [])
+        say("all of them are")
     playbook("status", [])
     print("Next: make demo-site (changes nothing), make demo-verify, make demo-shell HOST=client1, make demo-down.")
+
+
+def choose(flavor: str) -> None:
+    """The description that this demo is made of: the plain one, or the one with a flavor, and what that one has more."""
+    folder = envs.cache() / f"inventory-{SITE}"
+    if not flavor:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        _, more = demo_security.inventory(INVENTORY, folder, flavor)
+    except demo_security.BadFlavor as error:
+        sys.exit(str(error))
+    print(f"The demo's description, and what asks for security ({folder}):\n{more}", flush=True)
 
 
 def site(extra: list[str]) -> None:
@@ -104,7 +134,7 @@ def site(extra: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "action", choices=("up", "site", "plan", "status", "verify", "stop", "start", "teardown", "shell", "down")
+        "action", choices=("up", "site", "plan", "secure", "status", "verify", "stop", "start", "teardown", "shell", "down")
     )
     words, extra = parser.parse_known_args()
     if words.action == "up":

@@ -32,11 +32,14 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
-#: since the lnet part writes the unit's drop-in; pools come before the targets on them.
+#: since the lnet part writes the unit's drop-in; keys and who makes contexts of them come before anything is mounted that
+#: would wait for them; pools come before the targets on them.
 PHASES = (
     "firewall",
     "lnet",
     "services",
+    "credentials",
+    "gss",
     "zpools",
     "params_mount",
     *TARGET_PHASES,
@@ -46,10 +49,15 @@ PHASES = (
     "params",
 )
 LNET_UNIT = "lnet.service"
+#: Kinds whose state stands below their own name in the state of the node.
+_BY_NAME = ("lnet", "firewall", "credentials", "gss")
 _ACTED_ON = (
     "firewall",
     "lnet",
     "services",
+    "ssk_keys",
+    "gss",
+    "kerberos",
     "zpools",
     "targets",
     "mounts",
@@ -60,7 +68,7 @@ _ACTED_ON = (
 )
 #: What the filter node_state says about a host beside its state, and what of its state other modules look after.
 _TOLD = ("roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
-_OF_SECURITY = ("nodemaps", "flavors", "ssk_keys", "ssk_keys_gone", "gss", "kerberos", "encryption")
+_OF_SECURITY = ("nodemaps", "flavors", "ssk_keys_gone", "encryption")
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     gate = make.make(lambda: FirewallResource.from_mapping(firewall, "firewall")) if firewall is not None else None
     network = make.make(lambda: LnetResource.from_options(lnet, "lnet")) if lnet else None
     units = make.make(lambda: ServiceResource.from_options(services, "services"))
+    security = make.make(lambda: _security(options)) or []
     zpool = make.make(lambda: _zpools(pools)) if pools else None
     target = make.make(lambda: _targets(targets)) if targets else None
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
@@ -174,6 +183,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     if services:
         coming = [LNET_UNIT] if network is not None else []
         parts.append(Part("services", units, ServiceResource(units.wants, coming, units.exists)))
+    parts += security
     if zpool is not None:
         parts.append(Part("zpools", zpool))
     parts += _params("params_mount", [param for param in params if param.get("scope") == "mount"], ())
@@ -225,6 +235,23 @@ def _up(mount: MountResource, phase: str) -> MountResource:
     chosen = [want for want in mount.wants if want.phase == phase and want.state in ("mounted", "present")]
     rest = [want for want in mount.wants if want not in chosen]
     return MountResource(chosen, [*rest, *mount.also], mount.local)
+
+
+def _security(options: Mapping[str, Any]) -> list[Part]:
+    """Keys and the makers of contexts, on a node that is asked for them."""
+    kerberos, keys, gss = options.get("kerberos"), options.get("ssk_keys"), options.get("gss")
+    if not kerberos and not keys and not gss:
+        return []
+    from ansible_collections.lustre.core.plugins.module_utils._resources.credentials import CredentialsResource
+    from ansible_collections.lustre.core.plugins.module_utils._resources.gss import GssResource
+
+    tentative = CredentialsResource.from_options(kerberos, keys, tentative=True)
+    parts = [Part("credentials", CredentialsResource.from_options(kerberos, keys), tentative)]
+    if gss:
+        named = {**gss, **({"fqdn": kerberos["fqdn"]} if kerberos and kerberos.get("fqdn") else {})}
+        coming = GssResource.from_options(named, "gss", coming=True)
+        parts.append(Part("gss", GssResource.from_options(named, "gss"), coming))
+    return parts
 
 
 def _zpools(pools: Sequence[Mapping[str, Any]]) -> Any:
@@ -343,10 +370,10 @@ def node_values(
 
 
 def _merged(states: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """The states of several parts as one: lists of the same name in a row, LNet and the firewall below their own names."""
+    """The states of several parts as one: lists of the same name in a row, what is no list below its own name."""
     merged: dict[str, Any] = {}
     for kind, state in states:
-        for name, value in ({kind: dict(state)} if kind in ("lnet", "firewall") else state).items():
+        for name, value in ({kind: dict(state)} if kind in _BY_NAME else state).items():
             if isinstance(value, list) and isinstance(merged.get(name), list):
                 merged[name] = merged[name] + value
             elif isinstance(value, Mapping) and isinstance(merged.get(name), dict):

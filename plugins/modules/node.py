@@ -137,15 +137,32 @@ options:
       - C(lnet.service) is never stopped or restarted by this module.
     type: list
     elements: dict
+  kerberos:
+    description:
+      - Kerberos of this node, with C(realm), C(principals) and C(fqdn). The realm must be that of C(krb5.conf), and the keytab must have the
+        principals. It is only looked at; the role C(lustre_kerberos) brings it.
+    type: dict
+  ssk_keys:
+    description:
+      - Shared keys of this node, with the options of C(keys) of M(lustre.core.ssk_key) (without C(content)). Their files must be there. They are
+        only looked at; the role C(lustre_ssk) brings them.
+    type: list
+    elements: dict
+  gss:
+    description:
+      - What the node needs to make and take security contexts, with the options of M(lustre.core.gss) as keys.
+    type: dict
   phases:
     description:
       - Act on these parts only. They are done in the order listed here, whatever the order of the list. What is to be unmounted or
         absent comes before everything else, clients first.
+      - C(credentials) stands for O(kerberos) and O(ssk_keys). In check mode keys that are missing count as to be brought; else a node
+        without them is refused, before anything is mounted that would wait for them.
       - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
         mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
-    choices: [firewall, lnet, services, zpools, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, params]
+    choices: [firewall, lnet, services, credentials, gss, zpools, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, params]
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.
@@ -156,6 +173,7 @@ seealso:
   - module: lustre.core.firewall
   - module: lustre.core.lnet
   - module: lustre.core.packages_info
+  - module: lustre.core.gss
   - module: lustre.core.zpool
   - module: lustre.core.target
   - module: lustre.core.mount
@@ -211,7 +229,7 @@ results:
   elements: dict
   contains:
     phase: {description: The phase it belongs to., type: str}
-    kind: {description: 'The resource - C(firewall), C(lnet), C(service), C(zpool), C(target), C(mount), C(directory) or C(param).', type: str}
+    kind: {description: 'The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(target), C(mount), C(directory) or C(param).', type: str}
     changed: {description: Whether it changed something., type: bool}
     plan: {description: Its steps., type: list, elements: dict}
     drift: {description: Its differences that are not repaired., type: list, elements: dict}
@@ -358,6 +376,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "params": {"type": "list", "elements": "dict"},
     "purge_params": {"type": "list", "elements": "str"},
     "services": {"type": "list", "elements": "dict"},
+    "kerberos": {"type": "dict"},
+    # paths and attributes: a key itself is never among the options of a node
+    "ssk_keys": {"type": "list", "elements": "dict", "no_log": False},
+    "gss": {"type": "dict"},
     "zpools": {"type": "list", "elements": "dict"},
     "packages": {"type": "dict", "options": PACKAGES},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},

@@ -24,6 +24,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._table import count, t
 PLAYS: dict[str, tuple[str, ...]] = {
     "lustre_packages": ("packages",),
     "lustre_lnet": ("firewall", "lnet", "services"),
+    "lustre_security": ("credentials", "gss"),
     "lustre_storage": ("zpools",),
     "lustre_mgs": ("mgt",),
     "lustre_mds": ("mdt0", "mdt"),
@@ -60,14 +61,18 @@ def look_phases(
 
 
 def site_todo(
-    looks: Mapping[str, Any], groups: Mapping[str, Sequence[str]], check_mode: bool = False
+    looks: Mapping[str, Any],
+    groups: Mapping[str, Sequence[str]],
+    check_mode: bool = False,
+    kerberos: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The hosts of each play as patterns (``hosts``), and what to tell the user (``text``).
 
     ``looks`` maps each host to the return of ``lustre.core.node`` in check mode (None: no answer; such a host takes part
     in nothing).  ``hosts`` has a key for each of PLAYS, ``ground`` for the first two of them together, ``devices`` for the
-    servers that take part in anything before or of the plays of targets, and ``lacking`` for hosts whose packages are not
-    as wanted.  In check mode nobody takes part in what changes something: the look itself was the plan.
+    servers that take part in anything before or of the plays of targets, ``lacking`` for hosts whose packages are not
+    as wanted, and ``lustre_kdc`` for our own KDCs, when a host lacks anything of security.  In check mode nobody takes part
+    in what changes something: the look itself was the plan.
     """
     taking: dict[str, list[str]] = {play: [] for play in PLAYS}
     pools: list[str] = []
@@ -91,9 +96,19 @@ def site_todo(
     devices = [host for host in answers if host in servers and (host in serving or host in ground)]
     told = {**taking, "ground": ground, "devices": devices}
     shown = {play: NOBODY if check_mode or not hosts else hosts for play, hosts in told.items()}
+    shown["lustre_kdc"] = (_own_kdcs(kerberos) if taking["lustre_security"] and not check_mode else []) or NOBODY
     # Refusals are told in check mode, too.
     shown["lacking"] = [host for host, look in answers.items() if _lacks(look)] or NOBODY
     return {"hosts": shown, "text": text}
+
+
+def _own_kdcs(kerberos: Mapping[str, Any] | None) -> list[str]:
+    """The hosts that are KDCs of ours, the primary first; none where keys come from somebody else's realm."""
+    given = plain(kerberos) or {}
+    if not given.get("realm") or (given.get("source") or "own") != "own":
+        return []
+    kdcs = given.get("kdcs") or []
+    return [kdcs] if isinstance(kdcs, str) else list(kdcs)
 
 
 def _phases(look: Mapping[str, Any]) -> list[str]:

@@ -55,7 +55,7 @@ def taking(found):
 
 def test_a_site_as_described_has_nobody_in_any_play_and_says_so_in_one_line():
     told = site_todo(looks(), GROUPS)
-    assert set(told["hosts"]) == {*PLAYS, "ground", "devices", "lacking"}
+    assert set(told["hosts"]) == {*PLAYS, "ground", "devices", "lacking", "lustre_kdc"}
     assert all(hosts == NOBODY for hosts in told["hosts"].values())
     assert told["text"] == "Nothing to do: 4 hosts as described."
 
@@ -80,6 +80,26 @@ def test_who_has_something_to_do_also_takes_part_in_all_that_comes_after_it_and_
         "lustre_client": ["client1"],
         "lustre_params": ["client1"],
     }
+
+
+@pytest.mark.parametrize(
+    ("kerberos", "kdcs"),
+    [
+        ({"realm": "LAB.EXAMPLE", "kdcs": ["mds1", "oss1"]}, ["mds1", "oss1"]),
+        ({"realm": "LAB.EXAMPLE", "kdcs": "mds1", "source": None}, ["mds1"]),
+        ({"realm": "LAB.EXAMPLE", "kdcs": ["mds1"], "source": "kadmin"}, NOBODY),
+        ({}, NOBODY),
+        (None, NOBODY),
+    ],
+)
+def test_our_own_kdcs_take_part_when_a_host_lacks_keys(monkeypatch, kerberos, kdcs):
+    monkeypatch.setitem(HAS, "client2", (*BASE, "credentials", "gss", "client"))
+    lacking = looks(client2=look("client2", "credentials"))
+    told = site_todo(lacking, GROUPS, kerberos=kerberos)["hosts"]
+    assert told["lustre_security"] == ["client2"] and told["lustre_kdc"] == kdcs
+    assert told["lustre_client"] == ["client2"] and told["ground"] == NOBODY
+    assert site_todo(lacking, GROUPS, check_mode=True, kerberos=kerberos)["hosts"]["lustre_kdc"] == NOBODY
+    assert site_todo(looks(), GROUPS, kerberos=kerberos)["hosts"]["lustre_kdc"] == NOBODY
 
 
 def test_a_host_without_its_packages_takes_part_in_everything():
