@@ -74,7 +74,7 @@ EXAMPLES = r"""
       - {address: 10.77.0.21@tcp, fqdn: client1.example.com}
     principals: [lustre_root/client1.example.com@EXAMPLE.COM]
     services: [lustre_mds/mds1.example.com@EXAMPLE.COM]
-    controller_time: "{{ now(utc=true).timestamp() }}"
+    controller_time: "{{ now().timestamp() }}"
 """
 
 RETURN = r"""

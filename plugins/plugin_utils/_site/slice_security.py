@@ -111,6 +111,7 @@ class SecuritySlice:
         """The keys of ``node_state`` that are about security, those that have anything to say."""
         found = {
             "flavors": self._flavors(),
+            "secured": self._secured(),
             "ssk_keys": self._keys(),
             "ssk_keys_gone": self._gone(),
             "gss": self._gss(),
@@ -130,19 +131,25 @@ class SecuritySlice:
         for member in self.members:
             if not member.mgs.servers or member.mgs.servers[0] != self.host:
                 continue
-            rules += [
-                {"target": member.name, "network": rule.network, "direction": rule.direction, "flavor": rule.flavor}
-                for rule in member.security.flavors
-            ]
+            rules += _rules(member)
             own = member.owner == member.name
             if own and member.mgs.flavor:
-                rules.append({"target": "_mgs", "network": "default", "direction": "", "flavor": member.mgs.flavor})
+                rules.append(_of_mgs(member))
             if member.security.purge_flavors:
                 purge += [member.name, *(["_mgs"] if own else [])]
             ineffective = ineffective or member.security.allow_ineffective
         if not rules and not purge:
             return {}
         return {"rules": rules, "purge": purge, "allow_ineffective": ineffective}
+
+    def _secured(self) -> list[dict[str, str]]:
+        """The rules that speak of this host's connections, wherever their MGS is: what is to be in force here."""
+        found = []
+        for member in self.members:
+            found += _rules(member)
+            if member.mgs.flavor:
+                found.append(_of_mgs(member))
+        return [rule for number, rule in enumerate(found) if rule not in found[:number]]
 
     # Shared keys
 
@@ -312,6 +319,18 @@ def mounted_at(path: str, mounts: Iterable[ClientMount]) -> str | None:
         if mount.state == "mounted" and (path + "/").startswith(top + "/") and path != top:
             return mount.mount_path.rstrip("/") + path[len(top) :]
     return None
+
+
+def _rules(member: Member) -> list[dict[str, str]]:
+    """Of a file system, in the options of ``lustre.core.flavor``."""
+    return [
+        {"target": member.name, "network": rule.network, "direction": rule.direction, "flavor": rule.flavor}
+        for rule in member.security.flavors
+    ]
+
+
+def _of_mgs(member: Member) -> dict[str, str]:
+    return {"target": "_mgs", "network": "default", "direction": "", "flavor": member.mgs.flavor}
 
 
 def _key(member: Member, ssk: Ssk, nodemap: str, side: str, types: Sequence[str], mgs: bool = False) -> dict[str, Any]:

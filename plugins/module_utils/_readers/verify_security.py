@@ -1,0 +1,174 @@
+# Copyright: lustre.core contributors
+# GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Is the security that the description asks for really in force on one node?
+
+A rule on the MGS says what is wanted, an import what is used, a context that both ends agreed.  All three are asked, on
+clients and on servers, since a rule may never match (Lustre 2.17.0, rules of single networks), a daemon may have gone on
+without Kerberos, and a client that came before the rule may still be connected without it.  Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from ansible_collections.lustre.core.plugins.module_utils._cli import exports, lctl, lctl_params, srpc
+from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
+from ansible_collections.lustre.core.plugins.module_utils._readers.security_info import SecurityInspector, sentence
+from ansible_collections.lustre.core.plugins.module_utils._readers.verify import Check
+from ansible_collections.lustre.core.plugins.module_utils._resources.flavor_want import rules_from_options
+from ansible_collections.lustre.core.plugins.module_utils._run import Runner
+
+_GATHER = ("imports", "contexts", "server_contexts")
+#: Devices of targets, as server contexts name them.
+_SERVERS = ("mdt.", "obdfilter.")
+
+
+@dataclass
+class SecurityVerifier:
+    """Asks one node.
+
+    ``rules`` are those of the file systems that the node has a part in.  ``controller_time``: seconds since 1970 as the
+    controller has them, to compare clocks (None: not compared); ``max_skew`` and ``timeout`` in seconds, ``days``: contexts
+    that end sooner are told, 0 for none.
+    """
+
+    run: Runner
+    rules: Sequence[srpc.Rule]
+    controller_time: float | None = None
+    max_skew: float = 150.0
+    days: float = 0.0
+    timeout: float = 120.0
+    now: Callable[[], float] = time.time
+    inspector: Callable[..., SecurityInspector] = SecurityInspector
+    checks: list[Check] = field(default_factory=list, init=False)
+    problems: list[str] = field(default_factory=list, init=False)
+
+    @classmethod
+    def from_options(cls, run: Runner, rules: Sequence[Mapping[str, Any]], **more: Any) -> SecurityVerifier:
+        return cls(run, rules_from_options(rules, "rules"), **more)
+
+    def verify(self) -> dict[str, Any]:
+        """All checks, and the problems among them as sentences."""
+        self._clock()
+        if self.rules:
+            found = self.inspector(self.run, _GATHER, self.rules, self.timeout).inspect()
+            self.problems += found["problems"]
+            for check in (*self._flavors(found), *self._contexts(found), *self._ending(found)):
+                self.checks.append(check)
+            try:
+                self.checks += self._anonymous(found["server_contexts"])
+            except LustreError as error:
+                self.problems.append(str(error))
+        self.problems += [check.problem for check in self.checks if check.problem]
+        return {
+            "checks": [check.public() for check in self.checks],
+            "problems": list(dict.fromkeys(self.problems)),
+            "healthy": not self.problems,
+        }
+
+    def _clock(self) -> None:
+        if self.controller_time is None:
+            return
+        skew = self.now() - self.controller_time
+        told = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the controller"
+        problem = (
+            f"Its clock is {told}; Kerberos allows 300 s, and this check {self.max_skew:g} s. Start a time service such as chrony."
+            if abs(skew) > self.max_skew
+            else ""
+        )
+        self.checks.append(Check("clock", "clock", f"within {self.max_skew:g} s", told, problem))
+
+    def _flavors(self, found: Mapping[str, Any]) -> Iterator[Check]:
+        """Every connection that a rule speaks of uses the flavor of that rule."""
+        for entry in found["imports"]:
+            if entry["in_force"] is None:
+                continue
+            problem = "" if entry["in_force"] else sentence(entry, found["waited"]) + " " + _remedy(entry)
+            yield Check("flavor", entry["name"], entry["wanted"], entry["flavor"], problem)
+
+    def _contexts(self, found: Mapping[str, Any]) -> Iterator[Check]:
+        """A flavor that needs keys has a context of root that both ends agreed on."""
+        valid = {context["name"] for context in found["contexts"] if context["uid"] == 0 and context["valid"]}
+        for entry in found["imports"]:
+            if not entry["in_force"] or not srpc.mechanism(entry["wanted"]) or entry["state"] != "FULL":
+                continue
+            there = entry["name"] in valid
+            problem = (
+                ""
+                if there
+                else f"{entry['name']} says {entry['flavor']}, and root has no valid security context on it: nothing was agreed with "
+                f"{entry['nid']}. See the log of lgss_keyring on this node and of lsvcgssd on that one."
+            )
+            yield Check("context", entry["name"], "a valid context", "one" if there else "none", problem)
+
+    def _ending(self, found: Mapping[str, Any]) -> Iterator[Check]:
+        """How long root's contexts last; they are made anew by themselves for as long as the keys are good."""
+        if self.days <= 0:
+            return
+        for context in found["contexts"]:
+            if context["uid"] != 0 or not context["valid"]:
+                continue
+            left = f"{context['days']:g} days"
+            problem = "" if context["days"] >= self.days else f"The context of {context['name']} ends in {left}."
+            yield Check("expiry", context["name"], f"at least {self.days:g} days", left, problem)
+
+    def _anonymous(self, contexts: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
+        """Seen from the server: no client is connected that did not say who it is, where the rules ask for it."""
+        names = _parts(contexts)
+        answer = self._exports()
+        for export in answer:
+            wanted = self._of_client(export.device)
+            if not export.of_client or export.nid.endswith("@lo") or wanted is None:
+                continue
+            known = export.nid in names.get(export.device, ())
+            problem = (
+                ""
+                if known
+                else f"{export.nid} is connected to {export.device} without a valid security context, where {wanted} is wanted. It came "
+                "before the rule, or a rule lets it: see lustre.core.security_info there, and evict it if it does not switch."
+            )
+            yield Check("anonymous", f"{export.nid} at {export.device}", wanted, "known" if known else "anonymous", problem)
+
+    def _exports(self) -> list[exports.Export]:
+        result = lctl.run_batch(self.run, [("get_param", exports.PARAMETER)])
+        answer = lctl_params.parse(result.out, result.err, [exports.PARAMETER])
+        rows = (exports.parse(text) for name, text in answer.values.items() if name.endswith(".exports"))
+        return list(dict.fromkeys(row for found in rows for row in found))
+
+    def _of_client(self, device: str) -> str | None:
+        """The flavor that clients of a target must use; None where none that needs keys is asked for."""
+        match = srpc.TARGET.match(device)
+        if match is None or not match["kind"]:
+            return None
+        direction = f"cli2{match['kind'].lower()}"
+        fitting = [
+            rule
+            for rule in self.rules
+            if rule.target in (device, match["fsname"])
+            and rule.network == srpc.ANY_NETWORK
+            and rule.direction in ("", direction)
+        ]
+        flavor = max(fitting, key=lambda rule: rule.specific).flavor if fitting else ""
+        return flavor if srpc.mechanism(flavor) else None
+
+
+def _parts(contexts: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """By target, the NIDs that have a valid context with it."""
+    found: dict[str, set[str]] = {}
+    for context in contexts:
+        kind, _, device = context["name"].partition(".")
+        if f"{kind}." in _SERVERS and context["valid"]:
+            found.setdefault(device, set()).add(context["peer"])
+    return found
+
+
+def _remedy(entry: Mapping[str, Any]) -> str:
+    """What to look at first."""
+    if not srpc.mechanism(entry["wanted"]):
+        return "Was the playbook lustre.core.secure run since the description changed?"
+    return (
+        "Was the playbook lustre.core.secure run since the description changed? If so, see the log of lgss_keyring on this node and of "
+        f"lsvcgssd on {entry['nid'] or 'the server'}."
+    )
