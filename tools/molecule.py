@@ -8,6 +8,10 @@
 The rehearsal hosts go after a failure and Ctrl-C, too (unless --destroy=never asks for them).
 Molecule calls it a success when an inventory is empty or no test is found; here it counts
 only when every declared host converged, stayed unchanged, and was verified by tests.
+
+A scenario with a file ``secrets.txt`` deals with keys: its output, the hosts' files and memory, temporary files and the
+arguments of all processes are searched for every key that the hosts keep, before the hosts go.  The file may name
+further secrets, one ``NAME VALUE`` a line.
 """
 
 from __future__ import annotations
@@ -21,9 +25,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 import envs
 import stages
+
+from rehearsal.hosts.layout import Layout
+from tests.secrets.processes import Sampler
+from tests.secrets.rehearsal import NothingFound, scan_site
+from tests.secrets.spellings import Secret
 
 SCENARIOS = envs.ROOT / "molecule"
 #: Steps of molecule that must end well on every host.
@@ -45,6 +54,7 @@ def environment(folder: Path, site: str, kept: bool = False) -> dict[str, str]:
         "LUSTRE_MOLECULE_SITE": site,
         "LUSTRE_MOLECULE_OWNER": "" if kept else str(os.getpid()),
         "MOLECULE_EPHEMERAL_DIRECTORY": str(envs.cache() / "molecule" / site),
+        "ANSIBLE_LOCAL_TEMP": str(envs.cache() / "molecule" / f"{site}.tmp"),
     }
 
 
@@ -77,7 +87,8 @@ def run(argv: list[str], environ: dict[str, str]) -> tuple[int, str]:
 def clear(site: str, environ: dict[str, str]) -> None:
     """Nothing of an earlier run: neither its hosts nor what molecule remembers of them."""
     subprocess.run([sys.executable, "-m", "rehearsal.hosts", "down", "--site", site], cwd=envs.ROOT, check=True)
-    shutil.rmtree(environ["MOLECULE_EPHEMERAL_DIRECTORY"], ignore_errors=True)
+    for name in ("MOLECULE_EPHEMERAL_DIRECTORY", "ANSIBLE_LOCAL_TEMP"):
+        shutil.rmtree(environ[name], ignore_errors=True)
 
 
 def judge(text: str, hosts: set[str]) -> tuple[int, list[str]]:
@@ -101,6 +112,33 @@ def judge(text: str, hosts: set[str]) -> tuple[int, list[str]]:
     return told, missing
 
 
+def given_secrets(scenario: str) -> list[Secret] | None:
+    """Those that the scenario names; None for one that has nothing to do with secrets."""
+    path = SCENARIOS / scenario / "secrets.txt"
+    if not path.exists():
+        return None
+    rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Secret(name, value.encode()) for name, value in (row for row in rows if row and row[0] != "#")]
+
+
+def watched(layout: Layout, environ: dict[str, str]) -> list[Path]:
+    """Where Ansible puts temporary files: on the hosts, and here."""
+    remote = layout.top.glob("hosts/*/upper/root/.ansible") if layout.top.exists() else []
+    return [*remote, Path(environ["ANSIBLE_LOCAL_TEMP"])]
+
+
+def leaks(site: str, hosts: set[str], given: list[Secret], said: str, seen: Sampler, environ: dict[str, str]) -> list[str]:
+    """Every place where a secret is that must not be, as sentences."""
+    texts = [("the output of molecule", said.encode()), *seen.texts()]
+    folders = [Path(environ["MOLECULE_EPHEMERAL_DIRECTORY"]), Path(environ["ANSIBLE_LOCAL_TEMP"])]
+    try:
+        count, wrong = scan_site(Layout(site), sorted(hosts), given, texts, folders)
+    except NothingFound as error:
+        return [str(error)]
+    print(f"secrets: {count} were looked for in {len(hosts)} hosts, {len(texts)} texts and {seen.rounds} looks at all processes")
+    return wrong
+
+
 def main(words: list[str]) -> int:
     known = sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml"))
     if not words or words[0] not in known:
@@ -113,9 +151,18 @@ def main(words: list[str]) -> int:
     environ = environment(folder, site, kept)
     hosts = declared(folder, environ, scenario)
     clear(site, environ)
-    code = 130
+    code, given, wrong = 130, given_secrets(scenario), list[str]()
+    program = str(folder / "bin" / "molecule")
     try:
-        code, text = run([str(folder / "bin" / "molecule"), "test", "-s", scenario, *words[1:]], environ)
+        if given is None:
+            code, text = run([program, "test", "-s", scenario, *words[1:]], environ)
+        else:
+            # it must be up to be searched
+            with Sampler(lambda: watched(Layout(site), environ)) as seen:
+                code, text = run([program, "test", "-s", scenario, *words[1:], "--destroy=never"], environ)
+            wrong = leaks(site, hosts, given, text, seen, environ)
+            if not kept:
+                code = run([program, "destroy", "-s", scenario], environ)[0] or code
     except KeyboardInterrupt:
         print("Interrupted.", flush=True)
         return code
@@ -124,6 +171,8 @@ def main(words: list[str]) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             clear(site, environ)
     passed, missing = judge(text, hosts)
+    missing += wrong
+    passed += given is not None and not wrong
     for sentence in missing:
         print(f"molecule {scenario}: {sentence}.")
     print(f"molecule {scenario}: {len(hosts)} hosts, exit code {code}")

@@ -1,28 +1,36 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Arguments and environments of every process of the machine, sampled while something runs.
+"""What lives only for a moment, sampled while something runs: arguments and environments of processes, temporary files.
 
 Rehearsal hosts are containers, so the processes in them are seen from outside.  What a secret is may be known only
-afterwards (keys are made during the run), so that all that was seen is kept, each text once.
+afterwards (keys are made during the run), so that all that was seen is kept, each text once.  A file that others can
+read is what matters, but one that only root reads is told as well: it may stay when a run is killed.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 #: Seconds between two looks. A program that lives shorter may be missed: `ssk` and `kerberos` run theirs many times.
 PAUSE = 0.02
 #: A process is looked at this often after it was first seen: between fork and exec it still shows its parent's words.
 LOOKS = 5
+#: Folders are looked through at every so many looks at processes.
+ROUNDS = 4
+#: Bytes of a temporary file that are kept: Ansible's modules are larger, keys are not.
+LARGEST = 1 << 21
 
 
 class Sampler:
-    """``with Sampler() as seen:`` ... ``seen.texts()``: the arguments and environments that were seen."""
+    """``with Sampler() as seen:`` ... ``seen.texts()``: what was seen.  ``folders`` gives those to watch, at every look anew."""
 
-    def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._proc = proc
+    def __init__(self, folders: Callable[[], Iterable[Path]] = tuple, proc: Path = Path("/proc")) -> None:
+        self._proc, self._folders = proc, folders
+        self._files: set[tuple[int, int, int]] = set()
         self._seen: dict[bytes, str] = {}
         self._looks: dict[tuple[str, int], int] = {}
         self._end = threading.Event()
@@ -48,6 +56,9 @@ class Sampler:
 
     def look(self) -> None:
         self.rounds += 1
+        if self.rounds % ROUNDS == 1:
+            for folder in self._folders():
+                self._look_through(folder)
         alive = {}
         for name in os.listdir(self._proc):
             if not name.isdigit() or int(name) == os.getpid():
@@ -60,6 +71,21 @@ class Sampler:
             except OSError:  # it ended meanwhile
                 continue
         self._looks = alive
+
+    def _look_through(self, folder: Path) -> None:
+        for top, _folders, names in os.walk(folder):
+            for name in names:
+                path = Path(top, name)
+                try:
+                    found = path.lstat()
+                    identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+                    if not stat.S_ISREG(found.st_mode) or identity in self._files or found.st_size > LARGEST:
+                        continue
+                    data = path.read_bytes()
+                except OSError:  # it went meanwhile
+                    continue
+                self._files.add(identity)
+                self._seen.setdefault(data, f"temporary file {path} (mode {stat.S_IMODE(found.st_mode):04o})")
 
     def _keep(self, name: str) -> None:
         for file, what in (("cmdline", "arguments"), ("environ", "environment")):

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.keytab_support import keytab, record
+
 from .files import scan, scan_texts
 from .processes import Sampler
+from .rehearsal import keytab_keys
 from .spellings import PIECE, Finder, Secret, spellings
 
 KEY = bytes(range(200, 232))
@@ -103,7 +106,25 @@ def test_arguments_and_environments_are_sampled() -> None:
     wrong = "\n".join(scan_texts(FINDER, seen.texts()))
     assert f"arguments of process {one.pid}: the key (hexadecimal)." in wrong
     assert f"environment of process {two.pid}: the password (as it is)." in wrong
-    assert seen.rounds > 5
+    assert seen.rounds >= 2
+
+
+def test_the_keys_of_a_keytab_are_what_is_looked_for() -> None:
+    keys = [b"a" * 32, bytes(range(16)), b"c" * 32]
+    data = keytab(*(record(f"host/n{number}.lab.example", key=key) for number, key in enumerate(keys)))
+    hole = b"\xff\xff\xff\xf0" + b"\0" * 16
+    assert list(keytab_keys(data[:2] + hole + data[2:])) == keys
+
+
+def test_temporary_files_that_live_a_moment_are_sampled(tmp_path: Path) -> None:
+    with Sampler(lambda: tmp_path.glob("host*/root/.ansible")) as seen:
+        folder = tmp_path / "host1" / "root" / ".ansible" / "tmp"
+        folder.mkdir(parents=True)
+        (folder / "module").write_bytes(b"keys: " + base64.b64encode(KEY))
+        time.sleep(0.5)
+        (folder / "module").unlink()
+    (wrong,) = scan_texts(FINDER, seen.texts())
+    assert f"temporary file {folder}/module (mode 0644): the key (base64, place 0)." == wrong
 
 
 def test_the_sampler_is_silent_about_what_is_not_there() -> None:
