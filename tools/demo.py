@@ -134,7 +134,8 @@ def site(extra: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "action", choices=("up", "site", "plan", "secure", "status", "verify", "stop", "start", "teardown", "shell", "down")
+        "action",
+        choices=("up", "site", "plan", "secure", "status", "verify", "stop", "start", "teardown", "shell", "down"),
     )
     words, extra = parser.parse_known_args()
     if words.action == "up":

@@ -127,7 +127,9 @@ def watched(layout: Layout, environ: dict[str, str]) -> list[Path]:
     return [*remote, Path(environ["ANSIBLE_LOCAL_TEMP"])]
 
 
-def leaks(site: str, hosts: set[str], given: list[Secret], said: str, seen: Sampler, environ: dict[str, str]) -> list[str]:
+def leaks(
+    site: str, hosts: set[str], given: list[Secret], said: str, seen: Sampler, environ: dict[str, str]
+) -> list[str]:
     """Every place where a secret is that must not be, as sentences."""
     texts = [("the output of molecule", said.encode()), *seen.texts()]
     folders = [Path(environ["MOLECULE_EPHEMERAL_DIRECTORY"]), Path(environ["ANSIBLE_LOCAL_TEMP"])]
@@ -135,7 +137,9 @@ def leaks(site: str, hosts: set[str], given: list[Secret], said: str, seen: Samp
         count, wrong = scan_site(Layout(site), sorted(hosts), given, texts, folders)
     except NothingFound as error:
         return [str(error)]
-    print(f"secrets: {count} were looked for in {len(hosts)} hosts, {len(texts)} texts and {seen.rounds} looks at all processes")
+    print(
+        f"secrets: {count} were looked for in {len(hosts)} hosts, {len(texts)} texts and {seen.rounds} looks at all processes"
+    )
     return wrong
 
 

@@ -229,7 +229,9 @@ results:
   elements: dict
   contains:
     phase: {description: The phase it belongs to., type: str}
-    kind: {description: 'The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(target), C(mount), C(directory) or C(param).', type: str}
+    kind:
+      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(target), C(mount), C(directory) or C(param).
+      type: str
     changed: {description: Whether it changed something., type: bool}
     plan: {description: Its steps., type: list, elements: dict}
     drift: {description: Its differences that are not repaired., type: list, elements: dict}

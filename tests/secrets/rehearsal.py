@@ -44,7 +44,9 @@ def secrets_of(layout: Layout, hosts: Iterable[str], given: Iterable[Secret] = (
             if len(value) >= LEAST:
                 found.setdefault(value, Secret(f"a key of {host}:/{place}", value))
     if not found:
-        raise NothingFound(f"The site {layout.site} keeps no key in any place that is known, so nothing could be looked for.")
+        raise NothingFound(
+            f"The site {layout.site} keeps no key in any place that is known, so nothing could be looked for."
+        )
     return list(found.values())
 
 
@@ -90,7 +92,11 @@ def _key(record: bytes) -> bytes:
 
 
 def scan_site(
-    layout: Layout, hosts: Iterable[str], given: Iterable[Secret], texts: Iterable[tuple[str, bytes]], folders: Iterable[Path]
+    layout: Layout,
+    hosts: Iterable[str],
+    given: Iterable[Secret],
+    texts: Iterable[tuple[str, bytes]],
+    folders: Iterable[Path],
 ) -> tuple[int, list[str]]:
     """How many secrets were looked for, and every place where one is that must not be.
 
@@ -124,7 +130,12 @@ def _memory(finder: Finder, site: str, host: str) -> list[str]:
                 continue
             seen += 1
             found = finder.find(stream.read())
-            belongs = member.name.startswith(("tmp/krb5cc_", "run/lustre-sim/", "run/credentials/")) and not member.mode & 0o077
+            belongs = (
+                member.name.startswith(("tmp/krb5cc_", "run/lustre-sim/", "run/credentials/"))
+                and not member.mode & 0o077
+            )
             if found and not belongs:
                 wrong.append(f"/{member.name} (mode {member.mode:04o}) holds {', '.join(found)}.")
-    return wrong if seen else [f"nothing of its /{MEMORY[0]} could be read: {done.stderr.decode(errors='replace')[:300]}"]
+    return (
+        wrong if seen else [f"nothing of its /{MEMORY[0]} could be read: {done.stderr.decode(errors='replace')[:300]}"]
+    )

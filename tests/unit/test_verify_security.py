@@ -28,7 +28,7 @@ def context(name, peer="", valid=True, uid=0, left=LEFT, kind="srpc_contexts"):
     nid = f"peer_nid: {peer}, " if peer else ""
     return (
         f"{name}.{kind}=\n"
-        f'- {{ {nid}uid: {uid}, ctxid: 0x1, expire: {1000 + left}, delta: {left}, flags: [{flags}], seqwin: 1, '
+        f"- {{ {nid}uid: {uid}, ctxid: 0x1, expire: {1000 + left}, delta: {left}, flags: [{flags}], seqwin: 1, "
         f'seq: 1, win: 1, hdl: "0x1:0x1", mech: "krb5 (aes256-cts-hmac-sha384-192)" }}\n'
     )
 

@@ -129,7 +129,9 @@ class SecurityVerifier:
                 else f"{export.nid} is connected to {export.device} without a valid security context, where {wanted} is wanted. It came "
                 "before the rule, or a rule lets it: see lustre.core.security_info there, and evict it if it does not switch."
             )
-            yield Check("anonymous", f"{export.nid} at {export.device}", wanted, "known" if known else "anonymous", problem)
+            yield Check(
+                "anonymous", f"{export.nid} at {export.device}", wanted, "known" if known else "anonymous", problem
+            )
 
     def _exports(self) -> list[exports.Export]:
         result = lctl.run_batch(self.run, [("get_param", exports.PARAMETER)])
