@@ -108,6 +108,19 @@ class Background:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        for worker in self._workers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+    def _workers(self) -> Iterator[int]:
+        """Ansible's workers have sessions of their own: one whose program is gone may wait for ever to hand on its result."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                ours = f"LUSTRE_TEST_RECORD={self.record}".encode() in (folder / "environ").read_bytes().split(b"\0")
+                if ours and b"ansible-playbook" in (folder / "cmdline").read_bytes():
+                    yield int(folder.name)
+            except OSError:  # it ended meanwhile
+                continue
 
     def finish(self, limit: float = PLAYBOOK_LIMIT) -> Run:
         try:
