@@ -150,7 +150,7 @@ def main(words: list[str]) -> int:
         return 2
     scenario, kept = words[0], "--destroy=never" in words
     # a name of this run's own, so that two of them do not meet; one that is kept can be found again
-    site = f"test-mol-{scenario if kept else os.getpid()}"[:24].rstrip("-")
+    site = f"test-mol-{scenario.replace('_', '-') if kept else os.getpid()}"[:24].rstrip("-")
     folder = envs.ensure("gates")
     environ = environment(folder, site, kept)
     hosts = declared(folder, environ, scenario)

@@ -46,6 +46,7 @@ PHASES = (
     "client",
     "directories",
     "client_subdir",
+    "client_tenant",
     "params",
 )
 LNET_UNIT = "lnet.service"
@@ -195,7 +196,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
         parts.append(Part(phase, _up(mount, phase)))
     parts.append(Part("client", _up(mount, "client")))
     parts += directories
-    parts.append(Part("client_subdir", _up(mount, "client_subdir")))
+    parts += [Part(phase, _up(mount, phase)) for phase in ("client_subdir", "client_tenant")]
     parts += _params("params", [param for param in params if param.get("scope") != "mount"], purge)
     return [part for part in parts if part.phase in phases and _wants(part.resource)]
 

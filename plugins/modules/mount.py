@@ -98,6 +98,12 @@ options:
         description: Seconds that one mount may take.
         type: int
         default: 300
+      tenant:
+        description:
+          - The tenant whose directory a client mounts. It changes nothing here; M(lustre.core.node) mounts these in a phase of their own,
+            C(client_tenant), since the MGS must know the tenant first.
+        type: str
+        default: ''
 notes:
   - Every line in C(/etc/fstab) gets C(_netdev), C(nofail) and C(x-systemd.requires=lnet.service). C(nofail) is there for targets, too -
     a server whose disk or MGS is away must still come up, be reachable and serve its other targets.
@@ -277,6 +283,7 @@ MOUNT_OPTIONS: dict[str, dict[str, Any]] = {
     "remount": {"type": "bool", "default": False},
     "unmount": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 300},
+    "tenant": {"type": "str", "default": ""},
 }
 
 

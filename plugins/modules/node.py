@@ -159,10 +159,11 @@ options:
       - C(credentials) stands for O(kerberos) and O(ssk_keys). In check mode keys that are missing count as to be brought; else a node
         without them is refused, before anything is mounted that would wait for them.
       - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
-        mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(params_mount) for parameters of scope C(mount), C(params) for all others.
+        mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(client_tenant) for
+        those with a C(tenant), which need its nodemap, C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
-    choices: [firewall, lnet, services, credentials, gss, zpools, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, params]
+    choices: [firewall, lnet, services, credentials, gss, zpools, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, client_tenant, params]
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.

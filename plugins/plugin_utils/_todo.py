@@ -37,6 +37,8 @@ _SERVING = ("lustre_storage", "lustre_mgs", "lustre_mds", "lustre_oss")
 #: Plays before the point from which on each counts on all servers.
 _GROUND = ("lustre_packages", "lustre_lnet")
 SERVERS = ("lustre_mgs", "lustre_mds", "lustre_oss")
+#: A tenant's mount needs its nodemap first: another playbook brings both, in the order in which nothing is open in between.
+ELSEWHERE = "Nodemaps and the mounts of tenants are not part of this: lustre.core.tenants is the playbook for them."
 #: A pattern that matches no host. An empty list would not do: Ansible takes it for all hosts.
 NOBODY = ["all:!all"]
 
@@ -65,6 +67,7 @@ def site_todo(
     groups: Mapping[str, Sequence[str]],
     check_mode: bool = False,
     kerberos: Mapping[str, Any] | None = None,
+    filesystems: Iterable[Any] | None = None,
 ) -> dict[str, Any]:
     """The hosts of each play as patterns (``hosts``), and what to tell the user (``text``).
 
@@ -72,7 +75,8 @@ def site_todo(
     in nothing).  ``hosts`` has a key for each of PLAYS, ``ground`` for the first two of them together, ``devices`` for the
     servers that take part in anything before or of the plays of targets, ``lacking`` for hosts whose packages are not
     as wanted, and ``lustre_kdc`` for our own KDCs, when a host lacks anything of security.  In check mode nobody takes part
-    in what changes something: the look itself was the plan.
+    in what changes something: the look itself was the plan.  ``filesystems``: where nodemaps or tenants are described, the
+    text says which playbook is for them.
     """
     taking: dict[str, list[str]] = {play: [] for play in PLAYS}
     pools: list[str] = []
@@ -99,7 +103,13 @@ def site_todo(
     shown["lustre_kdc"] = (_own_kdcs(kerberos) if taking["lustre_security"] and not check_mode else []) or NOBODY
     # Refusals are told in check mode, too.
     shown["lacking"] = [host for host, look in answers.items() if _lacks(look)] or NOBODY
-    return {"hosts": shown, "text": text}
+    return {"hosts": shown, "text": text + (f"\n{ELSEWHERE}" if _maps(filesystems) else "")}
+
+
+def _maps(filesystems: Iterable[Any] | None) -> bool:
+    """Whether nodemaps or tenants are described, which this playbook does not look at."""
+    given = [one for one in plain(filesystems) or () if isinstance(one, Mapping)]
+    return any(one.get("nodemaps") is not None or one.get("tenants") for one in given)
 
 
 def _own_kdcs(kerberos: Mapping[str, Any] | None) -> list[str]:

@@ -137,6 +137,11 @@ def test_its_place_in_the_node():
     parts = parts_of({"mounts": mounts, "directories": [WANT]})
     assert [part.phase for part in parts] == ["client", "directories", "client_subdir"]
     assert [part.phase for part in parts_of({"mounts": mounts, "only_paths": ["/mnt/p"]})] == ["client_subdir"]
+    tenant = {**mounts[0], "path": "/mnt/t", "subdir": "/tenants/t", "tenant": "t"}
+    parts = parts_of({"mounts": [tenant, *mounts], "directories": [WANT]})
+    assert [part.phase for part in parts] == ["client", "directories", "client_subdir", "client_tenant"]
+    told = parts_of({"mounts": [tenant, *mounts], "phases": ["client_subdir"]})
+    assert [[want.path for want in part.resource.wants] for part in told] == [["/mnt/p"]], "a tenant's waits"
     with pytest.raises(BadValue, match="no mount is declared at /mnt/q"):
         parts_of({"mounts": mounts, "only_paths": ["/mnt/q"]})
 

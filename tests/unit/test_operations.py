@@ -47,7 +47,7 @@ def test_consent_is_per_file_system_and_for_the_mgs_of_all_of_them() -> None:
 
 def test_nothing_but_mounts_is_acted_on() -> None:
     node = with_mounts(demo().node("oss1"), "absent", ["fs1"], consent=["fs1"])
-    phases = ["mgt", "mdt0", "mdt", "ost", "client", "client_subdir"]
+    phases = ["mgt", "mdt0", "mdt", "ost", "client", "client_subdir", "client_tenant"]
     parts = parts_of({**node, "phases": phases})
     assert [(part.phase, part.resource.kind) for part in parts] == [("ost", "mount")]
     assert {want.path for want in parts[0].resource.wants} == {f"/lustre/fs1/ost000{index}" for index in range(4)}
@@ -57,7 +57,7 @@ def test_nothing_but_mounts_is_acted_on() -> None:
 def test_a_host_without_a_part_does_nothing() -> None:
     node = with_mounts(demo().node("client2"), "unmounted", ["fs2"], consent=["fs2"])
     assert node["only_paths"] == []
-    assert parts_of({**node, "phases": ["client", "client_subdir"]}) == []
+    assert parts_of({**node, "phases": ["client", "client_subdir", "client_tenant"]}) == []
 
 
 def test_boot_follows_only_where_it_is_said() -> None:

@@ -248,9 +248,10 @@ def test_nodemaps_are_set_where_the_mgs_starts_and_follow_from_hosts_and_tenants
 def test_a_tenant_mounts_its_directory_and_an_administrator_makes_it() -> None:
     site = tenants()
     mounts = site.node("b2")["mounts"]
-    assert [(m["path"], m["subdir"], m["options"], m["state"]) for m in mounts] == [
-        ("/mnt/bio", "/tenants/bio", ["flock"], "mounted")
+    assert [(m["path"], m["subdir"], m["options"], m["state"], m["tenant"]) for m in mounts] == [
+        ("/mnt/bio", "/tenants/bio", ["flock"], "mounted", "bio")
     ]
+    assert all("tenant" not in mount for mount in site.node("c1")["mounts"])
     assert site.node("p1")["mounts"] == []
     assert site.node("c1")["directories"] == [
         {"fsname": "fs1", "path": "/mnt/fs1/phys", "owner": "root", "group": "root", "mode": "0770"},

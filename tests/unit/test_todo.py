@@ -13,7 +13,14 @@ import yaml
 from ansible_collections.lustre.core.plugins.module_utils._node import PHASES
 from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import OPTIONS
 from ansible_collections.lustre.core.plugins.plugin_utils._package_sets import packages_asked
-from ansible_collections.lustre.core.plugins.plugin_utils._todo import NOBODY, PLAYS, look_phases, site_hosts, site_todo
+from ansible_collections.lustre.core.plugins.plugin_utils._todo import (
+    ELSEWHERE,
+    NOBODY,
+    PLAYS,
+    look_phases,
+    site_hosts,
+    site_todo,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = {
@@ -23,6 +30,8 @@ GROUPS = {
     "lustre_oss": ["oss1"],
     "lustre_client": ["client1", "client2"],
 }
+#: All phases but that of tenants, which another playbook brings about.
+OWN = set(PHASES) - {"client_tenant"}
 BASE = ("firewall", "lnet", "services")
 HAS = {
     "mds1": (*BASE, "mgt", "mgt", "mdt0", "mdt0", "params"),
@@ -168,26 +177,33 @@ def test_a_run_says_what_is_done_where():
     assert text.splitlines()[1:] == ["ROLE           HOSTS", "lustre_client  client2"]
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [({"tenants": [{"name": "bio"}]}, True), ({"nodemaps": {}}, True), ({"tenants": []}, False), ({}, False)],
+)
+def test_where_there_are_nodemaps_the_playbook_for_them_is_named(more, told):
+    text = site_todo(looks(), GROUPS, filesystems=[{"name": "fs1", **more}])["text"]
+    assert text.splitlines() == ["Nothing to do: 4 hosts as described.", *([ELSEWHERE] if told else [])]
+
+
 def test_tags_choose_what_is_looked_at():
-    assert set(look_phases(["all"])) == {"packages", *PHASES}
-    assert set(look_phases(["all"], [], firewall=False)) == {"packages", *PHASES} - {"firewall"}
+    assert set(look_phases(["all"])) == {"packages", *OWN}
+    assert set(look_phases(["all"], [], firewall=False)) == {"packages", *OWN} - {"firewall"}
     assert look_phases(["lustre_client"]) == ["params_mount", "client", "directories", "client_subdir"]
     assert look_phases(["lustre_oss", "lustre_lnet"]) == [*BASE, "ost"]
-    assert set(look_phases(["all"], ["lustre_packages", "mine"])) == set(PHASES)
+    assert set(look_phases(["all"], ["lustre_packages", "mine"])) == OWN
     assert look_phases(["lustre_mgs"], ["lustre_mgs"]) == []
-    assert set(look_phases(["storage-of-mine"])) == {"packages", *PHASES}, (
-        "the user's own tags say nothing about phases"
-    )
+    assert set(look_phases(["storage-of-mine"])) == {"packages", *OWN}, "the user's own tags say nothing about phases"
 
 
 def test_whether_there_is_a_site_and_the_firewall_is_looked_after_is_read_as_ansible_reads_it():
-    assert set(look_phases(["all"], [], "false")) == {"packages", *PHASES} - {"firewall"}
-    assert set(look_phases(["all"], [], "yes", packages=False)) == set(PHASES)
+    assert set(look_phases(["all"], [], "false")) == {"packages", *OWN} - {"firewall"}
+    assert set(look_phases(["all"], [], "yes", packages=False)) == OWN
     assert (site_hosts({"all": [], "lustre_all": []}), site_hosts({"all": []})) == ("lustre_all", "localhost")
 
 
-def test_every_phase_of_a_node_belongs_to_exactly_one_play():
-    assert sorted(phase for phases in PLAYS.values() for phase in phases) == sorted(["packages", *PHASES])
+def test_every_phase_of_a_node_but_that_of_tenants_belongs_to_exactly_one_play():
+    assert sorted(phase for phases in PLAYS.values() for phase in phases) == sorted(["packages", *OWN])
 
 
 def test_the_look_asks_all_that_the_role_asks_about_packages():

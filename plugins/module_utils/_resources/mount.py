@@ -78,7 +78,7 @@ class MountResource:
         return cls(wants_from_options(mounts, path), local=local)
 
     def only(self, phase: str) -> MountResource:
-        """The same node's mounts of one phase: mgt, mdt0, mdt, ost, client or client_subdir."""
+        """The same node's mounts of one phase: mgt, mdt0, mdt, ost, client, client_subdir or client_tenant."""
         chosen = [want for want in self.wants if want.phase == phase]
         return MountResource(chosen, [want for want in self.wants if want.phase != phase], self.local)
 

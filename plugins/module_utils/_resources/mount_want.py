@@ -23,7 +23,7 @@ FSNAME = re.compile(r"[A-Za-z0-9_-]{1,8}\Z")
 _LABEL = re.compile(r"(?:MGS|(?P<fsname>[A-Za-z0-9_-]{1,8})-(?P<kind>MDT|OST)(?P<index>[0-9a-f]{4}))\Z")
 _KNOWN = (
     "kind", "path", "device", "label", "fsname", "mgs_nids", "subdir", "options", "state", "boot", "automount",
-    "remount", "unmount", "timeout",
+    "remount", "unmount", "timeout", "tenant",
 )  # fmt: skip
 
 
@@ -45,6 +45,8 @@ class MountWant:
     remount: bool = False
     unmount: bool = False
     timeout: float = 300.0
+    #: The tenant whose directory it is: it waits for that tenant's nodemap.
+    tenant: str = ""
 
     @property
     def object(self) -> str:
@@ -66,8 +68,10 @@ class MountWant:
 
     @property
     def phase(self) -> str:
-        """``mgt``, ``mdt0``, ``mdt``, ``ost``, ``client``, or ``client_subdir`` for one that needs a directory to be there."""
+        """``mgt``, ``mdt0``, ``mdt``, ``ost``, ``client``; ``client_subdir`` for one that needs a directory, ``client_tenant`` a nodemap."""
         if self.kind == "client":
+            if self.tenant:
+                return "client_tenant"
             return "client_subdir" if self.subdir else "client"
         if self.label == "MGS":
             return "mgt"
@@ -105,6 +109,7 @@ class MountWant:
             remount=_boolean(options, "remount", False, path),
             unmount=_boolean(options, "unmount", False, path),
             timeout=_timeout(options.get("timeout"), f"{path}.timeout"),
+            tenant=str(options.get("tenant") or ""),
         )
         # What is to go away is known by its path alone.
         if state != "absent":
@@ -126,8 +131,8 @@ class MountWant:
                 f"{self.label!r} is not the name of a target",
                 "Say MGS, or FSNAME-MDT0000 and FSNAME-OST0003 with the index in four hexadecimal digits.",
             )
-        if self.subdir or self.automount:
-            field = "subdir" if self.subdir else "automount"
+        if self.subdir or self.automount or self.tenant:
+            field = "subdir" if self.subdir else "automount" if self.automount else "tenant"
             raise BadValue(f"{path}.{field}", "a target has none", "Only client mounts take it.")
 
     def _check_client(self, path: str) -> None:
@@ -144,7 +149,7 @@ class MountWant:
             raise BadValue(f"{path}.{field}", "a client mount has none", "Only target mounts take it.")
 
 
-PHASES = ("mgt", "mdt0", "mdt", "ost", "client", "client_subdir")
+PHASES = ("mgt", "mdt0", "mdt", "ost", "client", "client_subdir", "client_tenant")
 
 
 def wants_from_options(mounts: Sequence[Mapping[str, Any]], path: str = "mounts") -> tuple[MountWant, ...]:

@@ -274,6 +274,8 @@ class Slicer:
             "automount": mount.automount,
             "timeout": mount.timeout,
         }
+        if mount.tenant:
+            wanted["tenant"] = mount.tenant
         self._add_mount((3, 0), wanted)
 
     def _users_of(self, owner: str) -> list[str]:
