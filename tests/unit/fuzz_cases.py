@@ -14,6 +14,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
     ccache_file,
     devfiles,
     dkms,
+    exports,
     ext4,
     file_io,
     firewall,
@@ -222,6 +223,9 @@ KRB5_CONF = ("includedir /etc/krb5.conf.d/\n[libdefaults]\n default_realm = R\n[
 KEYTABS = tuple(data.decode("latin-1") for data in REAL_KEYTABS.values())
 CCACHE = ("\x05\x04\0\x0c\0\x01\0\x08\xff\xff\xfd\xa8\0\0\0\0" + "\0\0\0\x01" * 3 + "R" + "\0\0\0\x01p",)
 
+PROJECTS = recorded("quota/project-d")
+EXPORTS = tuple(text.partition("=\n")[2] for text in recorded("nodemap/exports"))
+
 #: By ``file.function``, as ``readers`` names them.
 CASES: dict[str, Case] = {
     "ccache_file.parse_cache": Case(
@@ -306,6 +310,8 @@ CASES: dict[str, Case] = {
     "lgss_sk.read": Case(answering(lambda run: lgss_sk.read(run, "/k/a")), (SSK_KEY,)),
     "lgss_sk.redacted": Case(lgss_sk.redacted, (SSK_KEY,)),
     "lfs.parse_df": Case(lfs.parse_df, DF),
+    "lfs.parse_projects": Case(lfs.parse_projects, PROJECTS),
+    "lfs.projects": Case(answering(lambda run: lfs.projects(run, ["/mnt/lustre/proj"])), PROJECTS),
     "lfs.df": Case(answering(lambda run: lfs.df(run, "/mnt/fs1")), DF),
     "llog.is_record": Case(llog.is_record, tuple(LOGS[0].splitlines()[:5])),
     "llog.parse_line": Case(llog.parse_line, tuple(LOGS[0].splitlines()[:12]) + tuple(LOGS[1].splitlines()[:4])),
@@ -367,6 +373,7 @@ CASES: dict[str, Case] = {
     "fscrypt.parse_policy": Case(
         fscrypt.parse_policy, ("0201040300000000002192fcf1fb22e1c930e8e87e32855a",), (ValueError,)
     ),
+    "exports.parse": Case(exports.parse, EXPORTS),
     "ext4.inside": Case(
         answering(lambda run: ext4.inside(run, "/dev/sda")), kept("debugfs-1", "debugfs-2", "debugfs-3")
     ),
