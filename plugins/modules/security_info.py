@@ -13,8 +13,9 @@ version_added: 0.1.0
 description:
   - Returns the flavor that each connection of the node uses, the rules if an MGS runs here, security contexts of both ends with the time they
     have left, GSS parameters, which shared keys are loaded (never what is in them), and the entries of the keytab.
-  - With O(wait), asks until every connection that the rules speak of uses the flavor that they give it, or O(timeout) is over, and tells in
-    RV(missing) which has what. Live connections switch one by one, 20 to 45 seconds after a rule was set (seen on Lustre 2.17.0).
+  - With O(wait), asks until every connection that the rules speak of uses the flavor that they give it, with a context that both ends agreed
+    on, or O(timeout) is over, and tells in RV(missing) which has what. Live connections switch one by one, 20 to 45 seconds after a rule
+    was set (seen on Lustre 2.17.0).
   - Connections inside a node (C(0@lo)) never use a flavor, and idle ones negotiate when they are used. Nothing is waited for on them.
   - Does not fail because a flavor is not in force. Look at RV(in_force).
 options:
@@ -103,6 +104,9 @@ imports:
     flavor: {description: Flavor in use for RPCs., type: str}
     bulk: {description: Flavor in use for bulk data., type: str}
     wanted: {description: Flavor that O(wait) gives it., type: str}
+    context:
+      description: Whether root has a valid security context on it. Null unless it is to use this flavor and the flavor needs one.
+      type: bool
     in_force: {description: Whether it uses that., type: bool}
   sample:
     - name: mdc.fs1-MDT0000-mdc-ff3d526c8886a800
@@ -117,6 +121,7 @@ imports:
       flavor: skpi
       bulk: skpi
       wanted: skpi
+      context: true
       in_force: true
 contexts:
   description: Security contexts of this node's connections.

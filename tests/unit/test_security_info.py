@@ -19,12 +19,25 @@ SHOW = ("keyctl", "show", "@u")
 RULES = [{"target": "fs1", "flavor": "skpi"}]
 
 
-def connected(name, flavor, state="FULL", nid="10.77.0.11@tcp"):
+#: As lctl shows a context that both ends agreed on, and what is left of an attempt that failed.
+AGREED = (
+    "- { uid: 0, ctxref: 1, expire: 1795980830, delta: 604775, flags: [uptodate, cached], seq: 1, win: 2048, key: 00000000, "
+    'keyref: 0, hdl: "0x15fc3aaa245491a8:0xe2831eb6c1778b94", mech: "sk" }'
+)
+BROKEN = (
+    "- { uid: 0, ctxref: 3, expire: 1795376257, delta: 202, flags: [cached], seq: 0, win: 0, key: 0c081210, keyref: 2, "
+    'hdl: "0xffffffffffffffff:0xffffffffffffffff", mech: "N/A" }'
+)
+
+
+def connected(name, flavor, state="FULL", nid="10.77.0.11@tcp", context=None):
+    context = (AGREED if flavor.startswith(("sk", "krb5")) else "") if context is None else context
     _kind, target = name.split(".", 1)
     uuid = "-".join(target.split("-")[:2])
     return (
         f"{name}.srpc_info=\nrpc flavor:\t{flavor}\nbulk flavor:\t{flavor}\nflags:\t\trootonly,udesc,\nid:\t\t2\n"
         "refcount:\t3\nnctx:\t1\ngc interval\t3600\ngc next\t3555\n"
+        f"{name}.srpc_contexts={context}\n"
         f"{name}.import=\nimport:\n    name: {target}\n    target: {uuid}_UUID\n    state: {state}\n"
         f"    connection:\n       failover_nids: [ {nid} ]\n       current_connection: {nid}\n"
     )
@@ -56,6 +69,35 @@ def test_after_the_bound_each_is_told(fake):
     found = inspector(fake([(READ, text)] * 5), timeout=5).inspect()
     assert not found["in_force"]
     assert found["missing"] == [f"{OSC} uses null, not skpi, after 6 s (it is FULL, connected to 10.77.0.11@tcp)."]
+
+
+@pytest.mark.parametrize("context", [BROKEN, ""])
+def test_a_flavor_without_a_context_is_not_in_force(fake, context):
+    """What srpc_info shows is what is wanted: keys that differ, or a daemon that is silent, show the flavor as well."""
+    text = "version=2.17.0\n" + connected(MDC, "skpi") + connected(OSC, "skpi", "DISCONN", context=context)
+    found = inspector(fake([(READ, text)] * 5), timeout=5).inspect()
+    assert not found["in_force"] and [entry["context"] for entry in found["imports"]] == [True, False]
+    assert found["missing"] == [
+        f"{OSC} is to use skpi and has no security context after 6 s: nothing was agreed with 10.77.0.11@tcp (it is DISCONN). "
+        "The keys of both ends differ, or its daemon lsvcgssd does not answer."
+    ]
+
+
+def test_of_a_recording_only_the_broken_context_counts(transcript):
+    """A client of 2.17.0 with skpi on all connections but one, of which another never came up."""
+    shown = transcript("ssk-remote/cli-srpc_info-2").out + transcript("ssk-remote/cli-srpc_contexts-2").out
+    found = connections(
+        lctl_params.parse(shown, "", ["*.*.srpc_info", "*.*.srpc_contexts"]).values, [srpc.Rule("lustre", "skpi")]
+    )
+    assert {
+        entry["target"]: (entry["flavor"], entry["context"], entry["in_force"]) for entry in found if entry["fsname"]
+    } == {
+        "lustre-MDT0000": ("skpi", True, True),
+        "lustre-MDT0001": ("skpi", True, True),
+        "lustre-OST0000": ("null", None, False),
+        "lustre-OST0001": ("skpi", True, True),
+        "lustre-OST0002": ("skpi", False, False),
+    }
 
 
 def test_inside_the_node_and_idle_ones_are_not_waited_for(fake):

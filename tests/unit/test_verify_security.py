@@ -82,7 +82,7 @@ def test_a_downgrade_that_has_not_come_is_a_problem_without_keys(fake):
 
 @pytest.mark.parametrize("shown", ["", context(MDC, valid=False), context(MDC, uid=1000)])
 def test_a_flavor_without_a_context_of_root_is_no_security(fake, shown):
-    found = verifier(node(fake, connected(MDC, "krb5p") + shown)).verify()
+    found = verifier(node(fake, connected(MDC, "krb5p", context="") + shown)).verify()
     assert told(found) == [("flavor", True), ("context", False)]
     assert "root has no valid security context" in found["problems"][0]
 

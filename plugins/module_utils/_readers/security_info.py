@@ -5,7 +5,9 @@
 Observed on Lustre 2.17.0: a rule on the MGS reaches live connections 20 to 45 s later, one by one,
 so all of them are asked until each has what is wanted.  ``get_param sptlrpc.gss.*`` always
 fails as a whole: its parameters are asked for by name.  Connections inside a node (``0@lo``)
-never use a flavor, and one that is idle is negotiated when it is used again.
+never use a flavor, and one that is idle is negotiated when it is used again.  What ``srpc_info``
+shows is what a connection is to use: it says ``skpi`` with no context behind it, too, when the
+keys of both ends differ.  So a flavor with keys is in force with a context of root that both agreed on.
 """
 
 from __future__ import annotations
@@ -118,7 +120,7 @@ class SecurityInspector:
         """Ask until all have their flavor, or the bound is over."""
         began = self.clock()
         while True:
-            entries = connections(self._ask(("version", *_INFO, *_STATES)).values, self.wait)
+            entries = connections(self._ask(("version", *_INFO, *_STATES, *_CONTEXTS)).values, self.wait)
             now = self.clock() - began
             if not any(entry["in_force"] is False for entry in entries) or now >= self.timeout:
                 return now
@@ -199,7 +201,12 @@ def connections(values: Mapping[str, str], wanted: Sequence[srpc.Rule]) -> list[
         nid = state.get("nid")
         want = chosen(wanted, connection, nid or "", release)
         local, idle = nid is not None and nid.endswith("@lo"), state.get("state") in _IDLE
-        in_force = None if want is None or local or idle else info.rpc == want
+        agreed = (
+            _agreed(values.get(f"{full[: -len('srpc_info')]}srpc_contexts", ""))
+            if needs_context(info.rpc, want)
+            else None
+        )
+        in_force = None if want is None or local or idle else info.rpc == want and agreed is not False
         found[connection.name] = {
             "name": connection.name,
             "type": connection.type,
@@ -213,9 +220,19 @@ def connections(values: Mapping[str, str], wanted: Sequence[srpc.Rule]) -> list[
             "flavor": info.rpc,
             "bulk": info.bulk,
             "wanted": want,
+            "context": agreed,
             "in_force": in_force,
         }
     return list(found.values())
+
+
+def needs_context(flavor: str, wanted: str | None) -> bool:
+    """Is the flavor wanted, and one for which both ends must have agreed on a context?"""
+    return flavor == wanted and srpc.mechanism(flavor) != ""
+
+
+def _agreed(text: str) -> bool:
+    return any(context.uid == 0 and context.valid for context in srpc.parse_contexts(text))
 
 
 def chosen(rules: Sequence[srpc.Rule], connection: srpc.Connection, nid: str, release: str) -> str | None:
@@ -233,6 +250,11 @@ def chosen(rules: Sequence[srpc.Rule], connection: srpc.Connection, nid: str, re
 
 def sentence(entry: Mapping[str, Any], waited: float) -> str:
     state = entry["state"] or "in an unknown state"
+    if entry["context"] is False:
+        return (
+            f"{entry['name']} is to use {entry['wanted']} and has no security context after {waited:.0f} s: nothing was agreed with "
+            f"{entry['nid'] or 'its server'} (it is {state}). The keys of both ends differ, or its daemon lsvcgssd does not answer."
+        )
     return (
         f"{entry['name']} uses {entry['flavor']}, not {entry['wanted']}, after {waited:.0f} s (it is {state}, connected to "
         f"{entry['nid'] or 'nobody'})."

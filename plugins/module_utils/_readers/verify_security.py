@@ -85,23 +85,23 @@ class SecurityVerifier:
         for entry in found["imports"]:
             if entry["in_force"] is None:
                 continue
-            problem = "" if entry["in_force"] else sentence(entry, found["waited"]) + " " + _remedy(entry)
+            # a context that is missing is told by a check of its own
+            shown = entry["in_force"] or entry["context"] is False
+            problem = "" if shown else sentence(entry, found["waited"]) + " " + _remedy(entry)
             yield Check("flavor", entry["name"], entry["wanted"], entry["flavor"], problem)
 
     def _contexts(self, found: Mapping[str, Any]) -> Iterator[Check]:
         """A flavor that needs keys has a context of root that both ends agreed on."""
-        valid = {context["name"] for context in found["contexts"] if context["uid"] == 0 and context["valid"]}
         for entry in found["imports"]:
-            if not entry["in_force"] or not srpc.mechanism(entry["wanted"]) or entry["state"] != "FULL":
+            if entry["context"] is None or entry["in_force"] is None:
                 continue
-            there = entry["name"] in valid
             problem = (
                 ""
-                if there
+                if entry["context"]
                 else f"{entry['name']} says {entry['flavor']}, and root has no valid security context on it: nothing was agreed with "
                 f"{entry['nid']}. See the log of lgss_keyring on this node and of lsvcgssd on that one."
             )
-            yield Check("context", entry["name"], "a valid context", "one" if there else "none", problem)
+            yield Check("context", entry["name"], "a valid context", "one" if entry["context"] else "none", problem)
 
     def _ending(self, found: Mapping[str, Any]) -> Iterator[Check]:
         """How long root's contexts last; they are made anew by themselves for as long as the keys are good."""
