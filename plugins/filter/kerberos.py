@@ -17,5 +17,6 @@ class FilterModule:
         return {
             "kerberos_names": told(_kerberos.kerberos_names),
             "kerberos_kdcs": told(_kerberos.kerberos_kdcs),
+            "keys_alone": told(_kerberos.keys_alone),
             "keys_lacking": told(_kerberos.keys_lacking),
         }

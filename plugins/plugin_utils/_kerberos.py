@@ -77,3 +77,11 @@ def keys_lacking(principals: Sequence[str], kdc: Mapping[str, Any], keytab: Mapp
         if any((name, one["kvno"], kind) not in there for kind in one["enctypes"]):
             lacking.append(name)
     return lacking
+
+
+def keys_alone(principals: Sequence[str], keytab: Mapping[str, Any]) -> list[str]:
+    """Principals of which the keytab has keys of one version and no other; ``keytab`` as for :func:`keys_lacking`."""
+    versions: dict[str, set[int]] = {}
+    for entry in keytab.get("entries") or ():
+        versions.setdefault(entry["principal"], set()).add(entry["kvno"])
+    return [name for name in principals if len(versions.get(name, ())) == 1]

@@ -60,3 +60,18 @@ def test_the_version_and_every_type_that_the_kdc_uses_must_be_there(keytab, lack
 def test_a_principal_that_the_kdc_does_not_have():
     with pytest.raises(AnsibleFilterError, match="the KDC has no such principal"):
         FILTERS["keys_lacking"](["lustre_oss/x@LAB.EXAMPLE"], kdc(), {})
+
+
+@pytest.mark.parametrize(
+    ("keytab", "alone"),
+    [
+        (entries((2, "a"), (2, "b")), True),
+        (entries((1, "a"), (2, "a"), (2, "b")), False),
+        (entries(), False),
+        ({}, False),
+    ],
+)
+def test_older_keys_are_of_no_use_where_a_keytab_has_one_version(keytab, alone):
+    other = [{"principal": "host/mds1@LAB.EXAMPLE", "kvno": kvno, "enctype": "a"} for kvno in (1, 2)]
+    keytab = {"entries": [*keytab.get("entries", ()), *other]}
+    assert FILTERS["keys_alone"]([MDS, "lustre_oss/x@LAB.EXAMPLE"], keytab) == ([MDS] if alone else [])
