@@ -74,7 +74,7 @@ options:
         type: int
       content:
         description:
-          - A whole key file in base64, as M(ansible.builtin.slurp) reads it on the server that has made it.
+          - A whole key file in base64, as C(ansible.builtin.slurp) reads it on the server that has made it.
           - Attributes that are given beside must be those of this file. Its type may be another; it is made that of O(keys[].types).
         type: str
   consent:

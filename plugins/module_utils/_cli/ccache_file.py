@@ -53,7 +53,7 @@ def _head(data: bytes) -> CacheHead:
     if not 1 <= count <= 16:
         raise ValueError
     at, words = end + 8, []
-    for _ in range(count + 1):
+    for _component in range(count + 1):
         (size,) = struct.unpack_from(">I", data, at)
         word = data[at + 4 : at + 4 + size]
         if len(word) != size:

@@ -367,4 +367,4 @@ def _act(action: str, path: str, key_file: str = "") -> None:
 
 # sent to a Python by standard input, it is called "-", and the request follows this text
 if __name__ == "__main__" and sys.argv[0] != "-":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -114,7 +114,7 @@ def _entry(raw: bytes, where: str, at: int) -> Entry:
     try:
         count = words.number(">H")
         realm = words.counted()
-        names = [words.counted() for _ in range(count)]
+        names = [words.counted() for _component in range(count)]
         words.number(">I")
         time = words.number(">I")
         kvno = words.number(">B")

@@ -45,6 +45,11 @@ _REMEDIES = {
 }
 
 
+def _head(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(4096)
+
+
 @dataclass(frozen=True)
 class Local:
     """What is asked of this node without a process; tests put their own functions here."""
@@ -53,13 +58,8 @@ class Local:
     settings: Callable[[], Mapping[str, str]] = krb5_conf.libdefaults
     text: Callable[[str], str] = text_files.text_or_empty
     now: Callable[[], float] = time.time
-    head: Callable[[str], bytes] = lambda path: _head(path)
+    head: Callable[[str], bytes] = _head
     folder: str = "/run"
-
-
-def _head(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read(4096)
 
 
 @dataclass

@@ -160,7 +160,7 @@ def _parts(contexts: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
     """By target, the NIDs that have a valid context with it."""
     found: dict[str, set[str]] = {}
     for context in contexts:
-        kind, _, device = context["name"].partition(".")
+        kind, _dot, device = context["name"].partition(".")
         if f"{kind}." in _SERVERS and context["valid"]:
             found.setdefault(device, set()).add(context["peer"])
     return found

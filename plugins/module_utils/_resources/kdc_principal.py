@@ -234,4 +234,4 @@ class PrincipalsResource:
 
 
 def _versions(principal: Principal) -> list[int]:
-    return sorted({version for version, _ in principal.keys})
+    return sorted({version for version, _kind in principal.keys})

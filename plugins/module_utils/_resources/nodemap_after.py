@@ -117,6 +117,11 @@ def check_protected(have: State, wanted: Wanted, ends: Mapping[str, End], active
         )
 
 
+def _range_of(end: End, nid: Span) -> Span:
+    """The range of a nodemap that a NID is in."""
+    return next(span for span in end.ranges if span.covers(nid))
+
+
 def _endangered(have: State, wanted: Wanted, ends: Mapping[str, End], active_now: bool) -> Iterator[str]:
     now = {name: as_is(nodemap) for name, nodemap in have.maps.items()}
     for text, nid in wanted.protect.items():
@@ -128,7 +133,7 @@ def _endangered(have: State, wanted: Wanted, ends: Mapping[str, End], active_now
         before = owner(now, nid)
         if not active_now or before == DEFAULT or before not in now or now[before].lacks(nid):
             continue
-        whole = next(span for span in now[before].ranges if span.covers(nid))
+        whole = _range_of(now[before], nid)
         kept = any(span.covers(whole) for span in ends[name].ranges)
         if before != name or not kept:
             yield (

@@ -157,7 +157,8 @@ class SskKeyResource:
         source = self._source(want, found)
         if source is not None:
             return steps_of.made(want, source, found.folder is None, load, self.prime_timeout)
-        assert found.seen is not None and found.key is not None, "a missing key has a source"
+        if found.seen is None or found.key is None:
+            raise BadValue(f"{want.where}.path", "there is no key to keep", "Run again.")
         steps = steps_of.repaired(want.path, found.seen)
         names = keyring.descriptions(want.types, found.key.fsname, found.key.mgs_nids, found.key.nodemap)
         missing = [name for name in names if name not in have.loaded]
@@ -203,7 +204,8 @@ class SskKeyResource:
 
     def _given(self, want: KeyWant, found: Found, reason: str, replaces: bool) -> steps_of.Source:
         """The given key, taken from what was prepared beside when that is the same."""
-        assert found.given is not None
+        if found.given is None:
+            raise BadValue(f"{want.where}.content", "no key was given", "Give one.")
         staged = found.staged
         same = staged is not None and staged.digest == found.given.digest and not _unlike(found.given, staged)
         if staged is not None and same and not want.wrong_type(staged):
