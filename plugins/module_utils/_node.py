@@ -33,7 +33,7 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
 #: since the lnet part writes the unit's drop-in; keys and who makes contexts of them come before anything is mounted that
-#: would wait for them; pools come before the targets on them.
+#: would wait for them; pools come before the targets on them; directories are encrypted where they are mounted.
 PHASES = (
     "firewall",
     "lnet",
@@ -47,11 +47,12 @@ PHASES = (
     "directories",
     "client_subdir",
     "client_tenant",
+    "encryption",
     "params",
 )
 LNET_UNIT = "lnet.service"
 #: Kinds whose state stands below their own name in the state of the node.
-_BY_NAME = ("lnet", "firewall", "credentials", "gss")
+_BY_NAME = ("lnet", "firewall", "credentials", "gss", "encryption")
 _ACTED_ON = (
     "firewall",
     "lnet",
@@ -63,13 +64,14 @@ _ACTED_ON = (
     "targets",
     "mounts",
     "directories",
+    "encryption",
     "params",
     "purge_params",
     "only_paths",
 )
 #: What the filter node_state says about a host beside its state, and what of its state other modules look after.
 _TOLD = ("roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
-_OF_SECURITY = ("nodemaps", "flavors", "secured", "ssk_keys_gone", "encryption")
+_OF_SECURITY = ("nodemaps", "flavors", "secured", "ssk_keys_gone")
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     target = make.make(lambda: _targets(targets)) if targets else None
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
     directories = make.make(lambda: _directories(folders)) if folders else []
+    encryption = make.make(lambda: _encryption(options.get("encryption") or ())) or []
     # All of them are checked together, so that an error names the entry by its place in the list the user wrote.
     make.make(lambda: _params("params", params, purge))
     if make.errors:
@@ -197,6 +200,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     parts.append(Part("client", _up(mount, "client")))
     parts += directories
     parts += [Part(phase, _up(mount, phase)) for phase in ("client_subdir", "client_tenant")]
+    parts += encryption
     parts += _params("params", [param for param in params if param.get("scope") != "mount"], purge)
     return [part for part in parts if part.phase in phases and _wants(part.resource)]
 
@@ -272,6 +276,22 @@ def _directories(folders: Sequence[Mapping[str, Any]]) -> list[Part]:
 
     made = DirectoryResource.from_options(folders)
     return [Part("directories", made, DirectoryResource.from_options(folders, provisional=True))]
+
+
+def _encryption(directories: Sequence[Mapping[str, Any]]) -> list[Part]:
+    """Encrypted directories and their units, as far as a node can see to them without keys that others have."""
+    if not directories:
+        return []
+    from ansible_collections.lustre.core.plugins.module_utils._resources import encryption_units
+    from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
+
+    entries = encryption_units.policies(directories)
+    policies = EncryptionResource.from_options(entries, "encryption")
+    units = ServiceResource.from_options(encryption_units.units(directories, "encryption"))
+    return [
+        Part("encryption", policies, EncryptionResource.from_options(entries, "encryption", provisional=True)),
+        Part("encryption", units, ServiceResource(units.wants, [want.name for want in units.wants], units.exists)),
+    ]
 
 
 def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> list[Part]:

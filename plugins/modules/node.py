@@ -152,6 +152,14 @@ options:
     description:
       - What the node needs to make and take security contexts, with the options of M(lustre.core.gss) as keys.
     type: dict
+  encryption:
+    description:
+      - Encrypted directories of this node, each with the options of C(directories) of M(lustre.core.encryption_policy), but with C(key_name) in
+        the place of C(key), and with C(at_boot).
+      - A key is never among the options of a node. In check mode, what the role C(lustre_encryption) would do with it is planned; else a node
+        that needs one which no key file has is refused.
+    type: list
+    elements: dict
   phases:
     description:
       - Act on these parts only. They are done in the order listed here, whatever the order of the list. What is to be unmounted or
@@ -160,10 +168,28 @@ options:
         without them is refused, before anything is mounted that would wait for them.
       - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
         mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(client_tenant) for
-        those with a C(tenant), which need its nodemap, C(params_mount) for parameters of scope C(mount), C(params) for all others.
+        those with a C(tenant), which need its nodemap, C(encryption) for encrypted directories and the units that unlock them at boot,
+        C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
-    choices: [firewall, lnet, services, credentials, gss, zpools, params_mount, mgt, mdt0, mdt, ost, client, directories, client_subdir, client_tenant, params]
+    choices:
+      - firewall
+      - lnet
+      - services
+      - credentials
+      - gss
+      - zpools
+      - params_mount
+      - mgt
+      - mdt0
+      - mdt
+      - ost
+      - client
+      - directories
+      - client_subdir
+      - client_tenant
+      - encryption
+      - params
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.
@@ -178,6 +204,7 @@ seealso:
   - module: lustre.core.zpool
   - module: lustre.core.target
   - module: lustre.core.mount
+  - module: lustre.core.encryption_policy
   - module: lustre.core.param
 author:
   - lustre.core contributors (@lustre-core)
@@ -231,7 +258,8 @@ results:
   contains:
     phase: {description: The phase it belongs to., type: str}
     kind:
-      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(target), C(mount), C(directory) or C(param).
+      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(target), C(mount), C(directory),
+        C(encryption) or C(param).
       type: str
     changed: {description: Whether it changed something., type: bool}
     plan: {description: Its steps., type: list, elements: dict}
@@ -383,6 +411,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     # paths and attributes: a key itself is never among the options of a node
     "ssk_keys": {"type": "list", "elements": "dict", "no_log": False},
     "gss": {"type": "dict"},
+    # names of keys, and paths of files that hold them
+    "encryption": {"type": "list", "elements": "dict"},
     "zpools": {"type": "list", "elements": "dict"},
     "packages": {"type": "dict", "options": PACKAGES},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},

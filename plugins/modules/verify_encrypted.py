@@ -16,15 +16,20 @@ description:
   - Touches only files called C(.lustre-verify-) and 16 hexadecimal digits, inside mounted Lustre file systems.
 options:
   paths:
-    description: The directories, by their absolute paths on this client.
+    description: Directories, by their absolute paths on this client, that may be locked or unlocked here.
     type: list
     elements: str
-    required: true
-  expect:
-    description: Whether the directories are to be V(locked) or V(unlocked) on this client, or V(any).
-    type: str
-    choices: [any, unlocked, locked]
-    default: any
+    default: []
+  unlocked:
+    description: Directories that are to be unlocked on this client.
+    type: list
+    elements: str
+    default: []
+  locked:
+    description: Directories that are to be locked on this client.
+    type: list
+    elements: str
+    default: []
   fail:
     description: Whether a problem fails the task. With V(false) it is only returned.
     type: bool
@@ -44,8 +49,13 @@ author:
 EXAMPLES = r"""
 - name: A client that has no key gets nothing
   lustre.core.verify_encrypted:
-    paths: [/mnt/fs1/vault]
-    expect: locked
+    locked: [/mnt/fs1/vault]
+
+- name: The directories of the description
+  lustre.core.verify_encrypted:
+    paths: "{{ node.encryption | selectattr('state', 'eq', 'encrypted') | map(attribute='path') }}"
+    unlocked: "{{ node.encryption | selectattr('state', 'eq', 'unlocked') | map(attribute='path') }}"
+    locked: "{{ node.encryption | selectattr('state', 'eq', 'locked') | map(attribute='path') }}"
 """
 
 RETURN = r"""
@@ -79,8 +89,7 @@ from ansible_collections.lustre.core.plugins.module_utils._readers.ciphertext im
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
 
 ARGUMENTS = {
-    "paths": {"type": "list", "elements": "str", "required": True},
-    "expect": {"type": "str", "choices": list(EXPECTED), "default": "any"},
+    **{name: {"type": "list", "elements": "str", "default": []} for name in EXPECTED},
     "fail": {"type": "bool", "default": True},
 }
 
@@ -89,7 +98,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     options = module.params
     try:
-        reader = Ciphertext(CommandRunner(module), options["paths"], options["expect"])
+        reader = Ciphertext.from_options(CommandRunner(module), options)
         found = reader.inspect(try_out=not module.check_mode)
     except LustreError as error:
         fail(module, error)

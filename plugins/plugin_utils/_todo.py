@@ -30,6 +30,7 @@ PLAYS: dict[str, tuple[str, ...]] = {
     "lustre_mds": ("mdt0", "mdt"),
     "lustre_oss": ("ost",),
     "lustre_client": ("params_mount", "client", "directories", "client_subdir"),
+    "lustre_encryption": ("encryption",),
     "lustre_params": ("params",),
 }
 #: Plays that change what other hosts see: after them parameters may be there that were not before.

@@ -7,6 +7,8 @@ Used while the site is up: what lies in a host's memory (/run, /tmp) is seen fro
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import io
 import struct
 import subprocess
@@ -24,8 +26,8 @@ from .spellings import LEAST, Finder, Secret
 #: Keytabs, the stash file of a KDC among them; where keys lie for good, and the caches of tickets that hold session keys.
 KEYTABS = ("etc/krb5.keytab", "etc/krb5kdc/stash", "root/*.keytab")
 SHARED = ("etc/lustre/keys/**/*",)
-#: Files of raw keys for encrypted directories.
-RAW = ("etc/lustre/encryption/*.key", "etc/lustre/fscrypt/*.key")
+#: Bytes of a key for encrypted directories, which lies beside the shared ones, in one of three spellings.
+RAW = 64
 #: Relative to a host's root. Each is looked at all the same: it must be its owner's alone.
 ALLOWED = (*KEYTABS, "etc/lustre/*", "var/lib/krb5kdc/*", "var/lib/lustre/*", "tmp/krb5cc_*", "run/lustre-sim/*")
 #: What a host has in memory and Ansible or a tool may leave behind there.
@@ -57,14 +59,31 @@ def _kept(host: HostLayout) -> Iterator[tuple[str, bytes]]:
                 yield str(path.relative_to(host.upper)), key
     for pattern in SHARED:
         for path in host.upper.glob(pattern):
-            if path.is_file() and path.stat().st_size == SIZE:
-                try:
-                    yield str(path.relative_to(host.upper)), SharedKey.unpacked(path.read_bytes()).key
-                except (BadKey, ValueError):
-                    continue
-    for pattern in RAW:
-        for path in host.upper.glob(pattern):
-            yield str(path.relative_to(host.upper)), path.read_bytes()
+            if path.is_file() and path.stat().st_size <= SIZE:
+                for key in _keys_in(path.read_bytes()):
+                    yield str(path.relative_to(host.upper)), key
+
+
+def _keys_in(data: bytes) -> Iterator[bytes]:
+    """The key of a file of shared keys, or of one for encrypted directories; nothing of other files."""
+    if len(data) == SIZE:
+        with contextlib.suppress(BadKey, ValueError):
+            yield SharedKey.unpacked(data).key
+    else:
+        yield from raw_key(data)
+
+
+def raw_key(data: bytes) -> list[bytes]:
+    """A key of 64 bytes as it is, in hexadecimal or in base64: what is searched for is the key, however it is kept."""
+    if len(data) == RAW:
+        return [data]
+    text = b"".join(data.split())
+    for read in (bytes.fromhex, lambda letters: base64.b64decode(letters, validate=True)):
+        with contextlib.suppress(ValueError):
+            key = read(text.decode("ascii"))
+            if len(key) == RAW:
+                return [key]
+    return []
 
 
 def keytab_keys(data: bytes) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from tests.unit.keytab_support import keytab, record
 
 from .files import scan, scan_texts
 from .processes import Sampler
-from .rehearsal import keytab_keys
+from .rehearsal import keytab_keys, raw_key
 from .spellings import PIECE, Finder, Secret, spellings
 
 KEY = bytes(range(200, 232))
@@ -49,6 +49,13 @@ PLANTED = {
 def test_every_spelling_is_found(planted: bytes) -> None:
     assert FINDER.find(planted), planted
     assert FINDER.find(b"before " + planted + b" behind"), planted
+
+
+def test_the_key_of_a_directory_is_known_in_each_spelling_of_its_file() -> None:
+    key = bytes(range(100, 164))
+    written = [key, key.hex().encode() + b"\n", base64.encodebytes(key)]
+    assert [raw_key(data) for data in written] == [[key]] * 3
+    assert [raw_key(data) for data in (b"", key[:-1], b"no key at all\n", "ä".encode() * 44)] == [[]] * 4
 
 
 def test_others_are_not_found() -> None:

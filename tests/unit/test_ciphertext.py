@@ -35,8 +35,8 @@ LOCKED = look(policy=POLICY["A"], key=1, own=False, users=0)
 OPEN = look(policy=POLICY["A"], key=2, own=True, users=1)
 
 
-def inspected(run, expect="any", table=TABLE):
-    return Ciphertext(run, [VAULT], expect, lambda path: table, lambda: "0123456789abcdef").inspect()
+def inspected(run, expected="", table=TABLE):
+    return Ciphertext(run, {VAULT: expected}, lambda path: table, lambda: "0123456789abcdef").inspect()
 
 
 def names(found):
@@ -94,8 +94,13 @@ def test_what_is_not_encrypted_or_not_mounted_is_not_touched(fake):
 
 
 def test_options_that_cannot_be_used(fake):
-    with pytest.raises(BadValue, match=r"paths\[0\]: 'vault' is not an absolute path"):
-        Ciphertext(fake([]), ["vault"]).inspect()
-    with pytest.raises(BadValue, match="expect: 'x' is not known"):
-        Ciphertext(fake([]), [], "x").inspect()
-    assert Ciphertext(fake([]), []).inspect() == {"healthy": True, "checks": [], "problems": []}
+    with pytest.raises(BadValue, match=r"unlocked\[0\]: 'vault' is not an absolute path"):
+        Ciphertext.from_options(fake([]), {"unlocked": ["vault"]})
+    with pytest.raises(BadValue, match=r"locked\[1\]: /mnt/fs1/vault is there twice"):
+        Ciphertext.from_options(fake([]), {"paths": [VAULT], "locked": ["/mnt/fs1/b", VAULT]})
+    assert Ciphertext.from_options(fake([]), {}).inspect() == {"healthy": True, "checks": [], "problems": []}
+
+
+def test_each_directory_has_what_is_expected_of_it():
+    made = Ciphertext.from_options(lambda *call: None, {"paths": ["/a/1"], "unlocked": ["/a/2"], "locked": ["/a/3"]})
+    assert made.expected == {"/a/1": "", "/a/2": "unlocked", "/a/3": "locked"}

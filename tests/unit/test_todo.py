@@ -111,6 +111,17 @@ def test_our_own_kdcs_take_part_when_a_host_lacks_keys(monkeypatch, kerberos, kd
     assert site_todo(looks(), GROUPS, kerberos=kerberos)["hosts"]["lustre_kdc"] == NOBODY
 
 
+def test_a_client_with_encrypted_directories_takes_part_when_something_of_them_or_before_them_is_to_be_done(
+    monkeypatch,
+):
+    monkeypatch.setitem(HAS, "client2", (*BASE, "client", "encryption", "encryption"))
+    assert taking(looks()) == {}
+    assert taking(looks(client2=look("client2", "encryption"))) == {"lustre_encryption": ["client2"]}
+    both = looks(client1=look("client1", "client"), client2=look("client2", "client"))
+    assert taking(both)["lustre_encryption"] == ["client2"], "client1 has no such directory"
+    assert look_phases(["lustre_encryption"]) == ["encryption"]
+
+
 def test_a_host_without_its_packages_takes_part_in_everything():
     assert taking(looks(client1=look("client1", packages=["missing"]))) == {
         "lustre_packages": ["client1"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, fscrypt, mounts
 from ansible_collections.lustre.core.plugins.module_utils._cli.fscrypt import Seen
@@ -18,33 +18,42 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import BadValu
 from ansible_collections.lustre.core.plugins.module_utils._readers.verify import Check
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
-EXPECTED = ("any", "unlocked", "locked")
+#: Options, by what is expected of the directories that they list: "" stands for either.
+EXPECTED = {"paths": "", "unlocked": "unlocked", "locked": "locked"}
 #: What programs say where a key is missing (recorded: fscrypt/ioctl-remove).
 NO_KEY = "Required key not available"
 
 
 @dataclass
 class Ciphertext:
-    """``paths`` on this client; ``expect``: whether they are to be locked here, unlocked, or either."""
+    """``expected``: by path on this client whether it is to be "locked" there, "unlocked", or "" for either."""
 
     run: Runner
-    paths: Sequence[str]
-    expect: str = "any"
+    expected: Mapping[str, str]
     read: Callable[[str], str] = text_or_empty
     token: Callable[[], str] = lambda: secrets.token_hex(8)
     checks: list[Check] = field(default_factory=list, init=False)
 
+    @classmethod
+    def from_options(cls, run: Runner, options: Mapping[str, Sequence[str] | None], **more: Any) -> Ciphertext:
+        """Check the lists of paths; BadValue names the entry."""
+        expected: dict[str, str] = {}
+        for name, state in EXPECTED.items():
+            for number, path in enumerate(options.get(name) or ()):
+                where = f"{name}[{number}]"
+                if not path.startswith("/") or "\x00" in path:
+                    raise BadValue(where, f"{path!r} is not an absolute path", "Give one such as /mnt/fs1/vault.")
+                if path in expected:
+                    raise BadValue(
+                        where, f"{path} is there twice", "Name each directory once, with what is expected of it."
+                    )
+                expected[path] = state
+        return cls(run, expected, **more)
+
     def inspect(self, try_out: bool = True) -> dict[str, Any]:
         """A failure is a check that is not ok, and does not end the others; ``try_out`` False looks at the options only."""
-        for number, path in enumerate(self.paths):
-            if not path.startswith("/") or "\x00" in path:
-                raise BadValue(
-                    f"paths[{number}]", f"{path!r} is not an absolute path", "Give one such as /mnt/fs1/vault."
-                )
-        if self.expect not in EXPECTED:
-            raise BadValue("expect", f"{self.expect!r} is not known", f"Choose one of: {', '.join(EXPECTED)}.")
-        look = fscrypt.look(self.run, self.paths, []) if self.paths and try_out else None
-        for path in self.paths:
+        look = fscrypt.look(self.run, list(self.expected), []) if self.expected and try_out else None
+        for path in self.expected:
             if look is not None and self._encrypted(path, look.directories[path]):
                 self._tried(path, look.directories[path].key == "present")
         return {
@@ -71,9 +80,10 @@ class Ciphertext:
             return False
         self._check("encrypted", path, "an encryption policy")
         there = seen.key == "present"
-        if self.expect != "any" and there != (self.expect == "unlocked"):
-            problem = f"{path} is to be {self.expect} on this node, and its key {seen.policy.identifier} is {seen.key}."
-            self._check("key", path, self.expect, f"key {seen.key}", problem)
+        wanted = self.expected[path]
+        if wanted and there != (wanted == "unlocked"):
+            problem = f"{path} is to be {wanted} on this node, and its key {seen.policy.identifier} is {seen.key}."
+            self._check("key", path, wanted, f"key {seen.key}", problem)
         return True
 
     def _tried(self, path: str, there: bool) -> None:

@@ -5,7 +5,8 @@
 What is encrypted with a key that nobody has is lost, so the order is always: the key is
 kept, what it is for is written down, the key file is read back, the kernel gets the key and
 says the identifier that was computed, and only then an empty directory gets its policy.
-A key file is never written over. Root may set a policy whose key the kernel has never seen
+Where a key is only named (``key_name``: the role lustre_encryption has it), a look plans what the role will do, and a run
+that needs the key is refused.  A key file is never written over. Root may set a policy whose key the kernel has never seen
 (Linux 6.18, tried on ext4), so nothing but this order protects.
 """
 
@@ -95,7 +96,7 @@ class EncryptionResource:
         """What a step is good for: directories may share a key file and, on one mount, the key itself."""
         want, entry = self._by_path.get(step.object), have.entry(step.object)
         if step.action == "unlock" and want is not None and entry is not None:
-            return (step.action, identifier(want, have.look), entry.path)
+            return (step.action, identifier(want, have.look) or want.key_name, entry.path)
         return (step.action, step.object)
 
     def _prepare(self, want: EncryptionWant, have: Have) -> Plan:
@@ -115,11 +116,10 @@ class EncryptionResource:
             self._usable_key(want, have, new=seen.policy is None)
         steps = [*self._keep(want, have), *self._own(want, seen)]
         if opens:
-            steps.append(self._unlock(want, name, seen))
+            steps.append(self._unlock(want, name, seen, have))
         if seen.policy is None:
-            policy = want.policy(name).text()
             reason = "it is empty and not encrypted" if seen.exists else "it is new"
-            steps.append(_ioctl("encrypt", want.path, f"{reason}; key {name}", policy=policy))
+            steps.append(self._encrypt(want, name, reason))
         return Plan(tuple(steps), tuple(self._drift(want, have, opens)))
 
     def _place(self, want: EncryptionWant, have: Have) -> Seen:
@@ -205,6 +205,8 @@ class EncryptionResource:
                 f"{want.key_file} holds the key {place.identifier}, described is {want.identifier}",
                 "A key file is never written over: it may be the only copy. Move it away, or correct the description.",
             )
+        if self._named_only(want, place):
+            return
         if not want.key and not place.identifier:
             found = f"there is no key file {want.key_file}" if want.key_file else "no key was given"
             raise Refused(doing, found, "Give key (from a vault), or key_file with a file on this node.")
@@ -226,8 +228,10 @@ class EncryptionResource:
 
     def _keep(self, want: EncryptionWant, have: Have) -> list[Step]:
         place = have.look.key_files.get(want.key_file, KeyFile(True))
-        if not want.key or place.exists:
+        if place.exists or not (want.key or self._named_only(want, place)):
             return []
+        if not want.key:
+            return [Step(KIND, "keep", want.key_file, f"the key {want.key_name} is to be at hand on this node")]
         reason = f"the key {want.identifier} is to be at hand on this node"
         return [Step(KIND, "keep", want.key_file, reason, write=FileWrite(want.key_file, want.key + "\n", 0o600))]
 
@@ -281,7 +285,26 @@ class EncryptionResource:
             found = f"there is no {noun} {name} on this node"
             raise Refused(f"give {want.path} away", found, "Add it here, or write its number.") from None
 
-    def _unlock(self, want: EncryptionWant, name: str, seen: Seen) -> Step:
+    def _named_only(self, want: EncryptionWant, place: KeyFile) -> bool:
+        """Whether the key is known by name alone; Refused where that is not enough."""
+        if not want.key_name or want.key or place.identifier:
+            return False
+        if not self.provisional:
+            raise Refused(
+                f"open {want.path}",
+                f"its key {want.key_name} was not given",
+                "The role lustre_encryption has it from lustre_encryption_keys, as the playbook lustre.core.site runs it.",
+            )
+        return True
+
+    def _encrypt(self, want: EncryptionWant, name: str, reason: str) -> Step:
+        if not name:
+            return Step(KIND, "encrypt", want.path, f"{reason}; key {want.key_name}")
+        return _ioctl("encrypt", want.path, f"{reason}; key {name}", policy=want.policy(name).text())
+
+    def _unlock(self, want: EncryptionWant, name: str, seen: Seen, have: Have) -> Step:
+        if self._named_only(want, have.look.key_files.get(want.key_file, KeyFile(False))):
+            return Step(KIND, "unlock", want.path, f"its key is not there ({name or want.key_name})")
         source = ("key_file", want.key_file) if want.key_file else ("key", want.key)
         reason = "its key is not there" if seen.policy is None else f"its key is {seen.key}"
         return _ioctl("unlock", want.path, f"{reason} ({name})", identifier=name, source=source)
@@ -328,7 +351,7 @@ class EncryptionResource:
         """A key file that is needed at the next boot, and that this run neither has nor can write."""
         place = have.look.key_files.get(want.key_file, KeyFile(True))
         found, wanted, remedy = "", want.key_file, ""
-        if not place.exists and not want.key:
+        if not place.exists and not want.key and not want.key_name:
             found, remedy = "no key file", "Put it back from where it is kept, before this node boots again."
         elif place.problem:
             found = f"a key file that cannot be used: {place.problem}"
@@ -366,15 +389,18 @@ class EncryptionResource:
     def _read_back(self, want: EncryptionWant, run: Runner) -> None:
         look = fscrypt.look(run, [want.path], [want.key_file] if want.key_file else [])
         seen = look.directories[want.path]
-        if want.key_file and self._planned is not None:
-            place = look.key_files[want.key_file]
-            if not place.identifier or place.identifier != identifier(want, self._planned.look):
-                found = place.problem or (f"it holds {place.identifier}" if place.exists else "it is not there")
-                raise Refused(
-                    f"encrypt {want.path}",
-                    f"its key cannot be read back from {want.key_file}: {found}",
-                    "Nothing was encrypted. Find out what changes this file.",
-                )
+        place = look.key_files[want.key_file] if want.key_file else None
+        planned = identifier(want, self._planned.look) if self._planned is not None else ""
+        if place is not None and (not place.identifier or place.identifier != planned):
+            found = place.problem or (f"it holds {place.identifier}" if place.exists else "it is not there")
+            raise Refused(
+                f"encrypt {want.path}",
+                f"its key cannot be read back from {want.key_file}: {found}",
+                "Nothing was encrypted. Find out what changes this file.",
+            )
+        # Another host of the same description may have been faster: its policy is ours.
+        if seen.policy is not None and seen.policy == want.policy(planned):
+            return
         if not seen.exists or seen.policy is not None or seen.foreign or seen.names:
             raise Refused(
                 f"encrypt {want.path}",

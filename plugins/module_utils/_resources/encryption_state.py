@@ -110,7 +110,7 @@ def public(want: EncryptionWant, have: Have) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "path": want.path,
         "fsname": entry.client.fsname if entry is not None and entry.client is not None else None,
-        "unit": f"lustre-unlock@{escaped(want.path)}.service",
+        "unit": unit_of(want.path),
         "exists": seen.exists,
         "encrypted": policy is not None,
         "identifier": policy.identifier if policy is not None else None,
@@ -125,6 +125,11 @@ def public(want: EncryptionWant, have: Have) -> dict[str, Any]:
         place = have.look.key_files[want.key_file]
         shown["key_file"] = {"path": want.key_file, "exists": place.exists, "identifier": place.identifier or None}
     return shown
+
+
+def unit_of(path: str) -> str:
+    """The unit that unlocks a directory at boot, and locks it when it is stopped."""
+    return f"lustre-unlock@{escaped(path)}.service"
 
 
 def escaped(path: str) -> str:

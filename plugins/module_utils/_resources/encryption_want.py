@@ -21,6 +21,7 @@ _KNOWN = (
     "fsname",
     "key",
     "key_file",
+    "key_name",
     "identifier",
     "owner",
     "group",
@@ -44,6 +45,8 @@ class EncryptionWant:
     fsname: str = ""
     key: str = field(default="", repr=False)
     key_file: str = ""
+    #: Under which somebody else has the key, where ``key`` is not told to this node yet.
+    key_name: str = ""
     identifier: str = ""
     #: Whether the description itself says the identifier, as a proof that the key is kept somewhere.
     stated: bool = False
@@ -100,6 +103,7 @@ class EncryptionWant:
             fsname,
             key,
             key_file,
+            str(options.get("key_name") or ""),
             found or stated,
             bool(stated),
             _text(options.get("owner")),

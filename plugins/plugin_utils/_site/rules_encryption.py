@@ -19,7 +19,7 @@ RULES = (
     Rule("encrypted-mount", "Each of its hosts mounts the file system so that the directory can be seen there."),
     Rule(
         "encrypted-key",
-        "It has one key: the name of a secret, or a file on the node, which lies outside of the directory.",
+        "It has a key: the name of a secret, a file on the node, which lies outside of the directory, or both.",
     ),
     Rule("encrypted-modes", "Contents and names are encrypted by a pair of modes that belong together."),
     Rule("encrypted-forbidden", "None of its hosts is forbidden to encrypt, by its nodemap or by its mount."),
@@ -60,14 +60,9 @@ def _above(path: str) -> list[str]:
 def keys(context: Context) -> None:
     for filesystem in context.site.filesystems:
         for one in filesystem.security.encrypted:
-            if bool(one.key) == bool(one.key_file) and not context.broken(f"{one.where}.key", f"{one.where}.key_file"):
-                what = "it has both key and key_file" if one.key else "it has no key"
-                fix = (
-                    "Keep one of the two."
-                    if one.key
-                    else "Give key (a name in lustre_encryption_keys) or key_file (a path on the node)."
-                )
-                context.add(one.where, what, fix, "encrypted-key")
+            if not one.key and not one.key_file and not context.broken(f"{one.where}.key", f"{one.where}.key_file"):
+                fix = "Give key (a name in lustre_encryption_keys), key_file (a path on the node), or both."
+                context.add(one.where, "it has no key", fix, "encrypted-key")
             if one.key and re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", one.key) is None:
                 # What stands there may be a secret, so it is not shown.
                 what = "it is no name of 1 to 32 letters, digits, _, . or -; if it is the key itself, it is in the inventory in the clear"

@@ -94,10 +94,14 @@ ENCRYPTED = Shape(
             "Name of its key in the variable `lustre_encryption_keys` (of a vault). Never the key itself.",
             None,
         ),
-        "key_file": Key(PATH, "Or the path of a file on the node that holds the key.", None),
+        "key_file": Key(
+            PATH,
+            "Path of a file on the node that holds the key. Beside `key`: it is kept there, for the unlock at boot.",
+            None,
+        ),
         "identifier": Key(
             Text(pattern=r"[0-9a-f]{32}", hint="32 hexadecimal digits, as encryption_policy returns them"),
-            "Identifier of the key: another one is refused.",
+            "Identifier of the key: another one is refused. Needed beside a `key` that no `key_file` keeps.",
             None,
         ),
         "owner": Key(OWNER, "Owner.", "root"),
