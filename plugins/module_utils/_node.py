@@ -71,7 +71,7 @@ _ACTED_ON = (
 )
 #: What the filter node_state says about a host beside its state, and what of its state other modules look after.
 _TOLD = ("roles", "filesystems", "backends", "expected", "mgs_users", "cluster_managed")
-_OF_SECURITY = ("nodemaps", "flavors", "secured", "ssk_keys_gone")
+_OF_SECURITY = ("nodemaps", "flavors", "secured", "ssk_keys_gone", "apart")
 
 
 @dataclass(frozen=True)

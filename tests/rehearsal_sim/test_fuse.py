@@ -29,9 +29,11 @@ SERVER = f"""
 import sys, threading
 sys.path.insert(0, {str(REHEARSAL)!r})
 from lustre_sim.kernel.fuse import FuseMount
-source, path, folder, subtype = sys.argv[1:]
+source, path, folder, subtype, readonly = sys.argv[1:]
 ended = threading.Event()
-FuseMount(source, path, folder or None, subtype=subtype, capacity=lambda: {SIZES!r}, ended=lambda mount: ended.set())
+FuseMount(
+    source, path, folder or None, subtype=subtype, capacity=lambda: {SIZES!r}, ended=lambda mount: ended.set(), readonly=bool(readonly)
+)
 print("mounted", flush=True)
 ended.wait()
 print("ended", flush=True)
@@ -44,8 +46,10 @@ def mounted(path: Path) -> list[str] | None:
 
 
 @contextmanager
-def served(source: str, path: Path, folder: Path | None, subtype: str = "lustre") -> Iterator[subprocess.Popen[str]]:
-    words = [sys.executable, "-c", SERVER, source, str(path), str(folder or ""), subtype]
+def served(
+    source: str, path: Path, folder: Path | None, subtype: str = "lustre", readonly: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-c", SERVER, source, str(path), str(folder or ""), subtype, readonly]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "mounted\n"
@@ -154,3 +158,24 @@ def test_an_unmount_is_noticed_and_a_busy_one_refused(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
         assert server.stdout is not None and server.stdout.readline() == "ended\n"
     assert server.returncode == 0 and mounted(tmp_path) is None
+
+
+def test_who_only_reads_changes_nothing_not_even_when_mounted_anew(tmp_path: Path) -> None:
+    folder, path = tmp_path / "folder", tmp_path / "mnt"
+    folder.mkdir()
+    path.mkdir()
+    (folder / "kept").write_text("kept", encoding="utf-8")
+    with served(SOURCE, path, folder, readonly="yes"):
+        subprocess.run(["mount", "-o", "remount,rw", str(path)], check=True)
+        assert (path / "kept").read_text(encoding="utf-8") == "kept"
+        for change in (
+            lambda: (path / "kept").write_text("gone", encoding="utf-8"),
+            lambda: (path / "new").touch(),
+            lambda: (path / "new").mkdir(),
+            lambda: (path / "kept").unlink(),
+            lambda: (path / "kept").chmod(0o600),
+            lambda: (path / "kept").rename(path / "other"),
+        ):
+            with pytest.raises(OSError, match="Read-only file system"):
+                change()
+    assert [(one.name, one.read_text(encoding="utf-8")) for one in folder.iterdir()] == [("kept", "kept")]

@@ -34,6 +34,7 @@ OPTIONS = {
     "verify_encrypted": ({"paths": ["vault"]}, "paths[0]: 'vault' is not an absolute path"),
     "verify_security": ({"rules": [{"target": "fs1"}]}, "rules[0]"),
     "verify_shared": ({"action": "read", "files": [{"path": "/mnt/fs1/x"}]}, "files[0].content: is missing"),
+    "verify_tenants": ({"want": {"apart": {"/mnt/a": []}}}, "want.apart./mnt/a: no tenant has its mount there"),
     "wipe": ({"targets": [], "devices": ["/dev/disk/by-id/x"]}, "devices[0]: /dev/disk/by-id/x is not the device of a target"),
     "zpool": ({"pools": [{"name": "mirror"}]}, "pools[0].name: 'mirror' is no name of a pool"),
 }  # fmt: skip

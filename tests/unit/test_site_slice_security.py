@@ -253,6 +253,8 @@ def test_a_tenant_mounts_its_directory_and_an_administrator_makes_it() -> None:
     ]
     assert all("tenant" not in mount for mount in site.node("c1")["mounts"])
     assert site.node("p1")["mounts"] == []
+    assert site.node("b2")["apart"] == {"/mnt/bio": ["/phys"]}, "what it must not get at"
+    assert not any("apart" in site.node(host) for host in ("s2", "c1", "p1"))
     assert site.node("c1")["directories"] == [
         {"fsname": "fs1", "path": "/mnt/fs1/phys", "owner": "root", "group": "root", "mode": "0770"},
         {

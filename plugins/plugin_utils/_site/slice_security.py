@@ -117,6 +117,7 @@ class SecuritySlice:
             "gss": self._gss(),
             "kerberos": self._kerberos(),
             "nodemaps": self._nodemap_options(),
+            "apart": self._apart(),
             "encryption": self._encryption(),
         }
         return {key: value for key, value in found.items() if value}
@@ -248,6 +249,19 @@ class SecuritySlice:
             "consent": sorted(self.consent("nodemaps")),
         }
         return without_none(found)
+
+    def _apart(self) -> dict[str, list[str]]:
+        """By mount point of a tenant on this host, the directories of all other tenants, which it must not get at."""
+        found = {}
+        for member in self.members:
+            own = [mount for mount in member.mounts if mount.tenant and mount.state == "mounted"]
+            maps = self._maps(member) if own else None
+            if maps is None or maps.settings is None or not maps.settings.active:
+                continue
+            for mount in own:
+                others = [one for one in maps.tenants if one.present and one.name != mount.tenant]
+                found[mount.mount_path] = [one.subdir.rstrip("/") for one in others]
+        return found
 
     # Encrypted directories
 

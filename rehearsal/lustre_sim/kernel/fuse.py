@@ -22,7 +22,7 @@ from ..sim_error import SimError
 from .fscrypt import Encryption
 from .fuse_encrypted import EncryptedFiles
 from .fuse_files import MAX_WRITE, FuseFiles, Request
-from .identity import MappedFiles, Who
+from .identity import MappedFiles, Who, changes
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_RELATIME, MS_STRICTATIME = 1, 2, 4, 8, 1024, 1 << 21, 1 << 24
 FLAGS = {
@@ -59,10 +59,11 @@ class FuseMount:
         who: Who | None = None,
         encryption: Encryption | None = None,
         gate: Callable[[int], None] | None = None,
+        readonly: bool = False,
     ) -> None:
         self.source, self.path = source, path
         self._ended = ended
-        self._gate = gate
+        self._gate, self._readonly = gate, readonly
         self._files = _files(folder, capacity, who, encryption)
         _allow_many_files()
         self._fuse = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
@@ -109,6 +110,8 @@ class FuseMount:
         try:
             if uid and self._gate is not None and opcode not in _WITHOUT_USER:
                 self._gate(uid)
+            if self._readonly and changes(opcode, raw[_IN.size :]):
+                raise OSError(errno.EROFS, "this client only reads")
             answer = self._files.perform(opcode, Request(node, uid, gid, raw[_IN.size :], pid))
         except OSError as error:
             self._answer(unique, error.errno or errno.EIO, b"")

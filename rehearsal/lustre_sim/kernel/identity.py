@@ -26,6 +26,15 @@ _SET_UID_AT, _SET_GID_AT = 76, 80  # in a setattr request
 _LOOKUP, _SETATTR, _LINK, _RENAME, _OPEN, _OPENDIR, _RENAME2 = 1, 4, 13, 12, 14, 27, 45
 _IN_FOLDER = (6, 8, 9, 10, 11, _RENAME, _LINK, 35, _RENAME2)
 _FREE = (2, 3, 17, 18, 20, 25, 26, 29, 42)  # forget, getattr, statfs, release, ...
+#: Operations that change something: setattr, symlink, mknod, mkdir, unlink, rmdir, rename, link, write, xattrs, create.
+_CHANGING = frozenset((4, 6, 8, 9, 10, 11, 12, 13, 16, 21, 24, 35, 45))
+
+
+def changes(opcode: int, body: bytes) -> bool:
+    """Whether a request would change the file system, or opens a file for it."""
+    if opcode == _OPEN:
+        return bool(struct.unpack_from("<I", body)[0] & (os.O_ACCMODE | os.O_TRUNC))
+    return opcode in _CHANGING
 
 
 def admit(mounts: Any, config: Mapping[str, Any], subdir: str, options: list[str], uuid: str) -> dict[str, Any]:

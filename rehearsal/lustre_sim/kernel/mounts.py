@@ -227,6 +227,7 @@ class Mounts(Subsystem):
             capacity=lambda: self.capacity(fsname),
             who=lambda: mount.identity,
             encryption=mount.encryption,
+            readonly=bool(admitted["ro"]),
             gate=lambda uid: self.node.gss.user(instance, uid),
         )
         return mount
