@@ -285,19 +285,26 @@ class Differ:
         return [span for span in self.have.banlist if not any(one.covers(span) for one in self.want.banlist)]
 
     @property
-    def renewed_bans(self) -> list[Span]:
-        """Stored bans that are taken away and put back in another extent, or with a range that is cut.
+    def dropped_bans(self) -> list[Span]:
+        """Bans within a range that goes: the kernel takes them away with it (nodemap_del_range, Lustre 2.17).
 
-        A ban is removed as a whole, too; whether Lustre keeps it when its range goes, nobody has seen.
+        Taken away before it, they would let in for a moment who is banned.
         """
-        gone, left = self.left_bans, self.left
-        kept = [span for span in self.have.banlist if span not in gone]
-        moved = [span for span in kept if any(span.meets(one) for one in left)]
-        return moved + [span for span in gone if common([span], self.want.banlist or ())]
+        return [span for span in self.have.banlist if any(one.covers(span) for one in self.left)]
+
+    @property
+    def renewed_bans(self) -> list[Span]:
+        """Stored bans that are taken away and put back in another extent. A ban is removed as a whole, too."""
+        dropped, gone = self.dropped_bans, self.left_bans
+        stay = [span for span in self.have.banlist if span not in dropped]
+        moved = [span for span in stay if any(span.meets(one) for one in self.left)]
+        return moved + [
+            span for span in stay if span in gone and span not in moved and common([span], self.want.banlist or ())
+        ]
 
     def _new_bans(self) -> tuple[list[Span], list[Span]]:
         """Bans of who is in the nodemap already, and of who is not, or not banned, for a moment."""
-        gone, renewed = self.left_bans, self.renewed_bans
+        gone, renewed = self.left_bans, [*self.renewed_bans, *self.dropped_bans]
         ends = [*self.entered, *(span for span in self.have.ranges if span not in self.left)]
         kept = [span for span in self.have.banlist if span not in gone and span not in renewed]
         again = common([span for span in renewed if span not in gone], ends)
@@ -320,7 +327,8 @@ class Differ:
             self._add(Phase.TIGHTEN, "close", self._called, reason, [closed], True)
         if known:
             self._ban(Phase.TIGHTEN, known)
-        renewed, lifted = self.renewed_bans, [span for span in self.left_bans if span not in self.renewed_bans]
+        renewed = self.renewed_bans
+        lifted = [span for span in self.left_bans if span not in renewed and span not in self.dropped_bans]
         if renewed:
             commands = [words.unban(name, text) for span in renewed for text in names_of(span)]
             reason = f"to be banned anew: {listed([span.text for span in renewed])}"

@@ -213,6 +213,11 @@ class Nodemap(Subsystem):
         if len(kept) == len(one["ranges"]):
             raise SimError(errno.EINVAL, text)
         one["ranges"] = kept
+        # what is banned within a range goes with it
+        net, low, high = wanted
+        one["banlist"] = [
+            span for span in one["banlist"] if not (span[1] == net and low <= span[2] and span[3] <= high)
+        ]
 
     def _do_banlist_add(self, name: str, text: str) -> None:
         one = self._map(name)
