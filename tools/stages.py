@@ -186,6 +186,15 @@ ALL: tuple[Stage, ...] = (
         1200,
     ),
     Stage(
+        "molecule-kerberos",
+        "molecule kerberos: KDCs, krb5i on every connection, a client without its key, keys that rotate",
+        "hosts",
+        "",
+        ("tools/molecule.py", "kerberos"),
+        listed_count,
+        1200,
+    ),
+    Stage(
         "site",
         "whole sites on rehearsal hosts: faults, guards, reboot",
         "hosts",
