@@ -245,7 +245,7 @@ def test_the_proof_holds_on_both_kinds_of_clients(two: tuple[Path, Path, Path]) 
 
     def proven(path: Path, expect: str) -> dict[str, Any]:
         return Ciphertext(
-            ran, [str(path)], expect, lambda _path: f"10.0.0.1@tcp:/fs1 {path.parent} lustre rw 0 0\n"
+            ran, {str(path): expect}, lambda _path: f"10.0.0.1@tcp:/fs1 {path.parent} lustre rw 0 0\n"
         ).inspect()
 
     for path, expect, name in ((one / "vault", "unlocked", "usable"), (other / "vault", "locked", "closed")):
