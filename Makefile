@@ -7,7 +7,7 @@ PYTHON ?= python3
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## rehearsal hosts, a whole site on them, and a table of what runs; SECURITY=krb5p or skpi secures its connections
+demo: ## rehearsal hosts, a whole site on them, and a table of what runs; SECURITY=krb5p secures its connections
 	@SECURITY="$(SECURITY)" $(PYTHON) tools/demo.py up
 
 demo-site: ## run the site playbook on the demo again: it changes nothing
