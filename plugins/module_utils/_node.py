@@ -282,14 +282,13 @@ def _encryption(directories: Sequence[Mapping[str, Any]]) -> list[Part]:
     """Encrypted directories and their units, as far as a node can see to them without keys that others have."""
     if not directories:
         return []
-    from ansible_collections.lustre.core.plugins.module_utils._resources import encryption_units
-    from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
+    from ansible_collections.lustre.core.plugins.module_utils._resources import encryption_directories, encryption_units
 
     entries = encryption_units.policies(directories)
-    policies = EncryptionResource.from_options(entries, "encryption")
+    policies = encryption_directories.from_options(entries, "encryption")
     units = ServiceResource.from_options(encryption_units.units(directories, "encryption"))
     return [
-        Part("encryption", policies, EncryptionResource.from_options(entries, "encryption", provisional=True)),
+        Part("encryption", policies, encryption_directories.from_options(entries, "encryption", True)),
         Part("encryption", units, ServiceResource(units.wants, [want.name for want in units.wants], units.exists)),
     ]
 

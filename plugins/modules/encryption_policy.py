@@ -228,7 +228,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lustre.core.plugins.module_utils._module import run_resource
-from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
+from ansible_collections.lustre.core.plugins.module_utils._resources import encryption_directories
 
 DIRECTORY_OPTIONS: dict[str, dict[str, Any]] = {
     "path": {"type": "str", "required": True},
@@ -252,7 +252,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    run_resource(module, lambda params: EncryptionResource.from_options(params["directories"]))
+    run_resource(module, lambda params: encryption_directories.from_options(params["directories"]))
 
 
 if __name__ == "__main__":

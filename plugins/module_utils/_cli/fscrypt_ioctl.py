@@ -216,6 +216,11 @@ def look_at_key(path: str) -> dict[str, Any]:
 
 def read_key(path: str) -> bytes:
     """The key in a regular file that belongs to root alone; Unusable says what is wrong with it."""
+    return key_of(read_private(path, _LONGEST_KEY_FILE))
+
+
+def read_private(path: str, longest: int) -> bytes:
+    """What is in such a file, of any kind: at most ``longest`` bytes."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as stream:
         info = os.fstat(fd)
@@ -223,7 +228,7 @@ def read_key(path: str) -> bytes:
             raise Unusable("it is not a regular file")
         if info.st_uid != os.geteuid() or stat.S_IMODE(info.st_mode) & 0o077:
             raise Unusable(f"it belongs to user {info.st_uid} and has mode {stat.S_IMODE(info.st_mode):04o}")
-        return key_of(stream.read(_LONGEST_KEY_FILE))
+        return stream.read(longest)
 
 
 def open_files(path: str, proc: str = "/proc") -> list[str]:

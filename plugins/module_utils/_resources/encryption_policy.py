@@ -29,14 +29,11 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_
     public,
     why_refused,
 )
-from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import (
-    EncryptionWant,
-    wants_from_options,
-)
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import EncryptionWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 KIND = "encryption"
-_GONE_AT_BOOT = ("tmpfs", "ramfs")
+GONE_AT_BOOT = ("tmpfs", "ramfs")
 
 
 class EncryptionResource:
@@ -49,12 +46,6 @@ class EncryptionResource:
         self.wants, self.local, self.provisional = tuple(wants), local or Local(), provisional
         self._by_path = {want.path: want for want in self.wants}
         self._planned: Have | None = None
-
-    @classmethod
-    def from_options(
-        cls, directories: Sequence[Mapping[str, Any]], path: str = "directories", provisional: bool = False
-    ) -> EncryptionResource:
-        return cls(wants_from_options(directories, path), provisional=provisional)
 
     # What is
 
@@ -215,7 +206,7 @@ class EncryptionResource:
         entry = have.entry(want.key_file) if want.key_file else None
         if entry is not None and entry.client is not None:
             raise Refused(doing, f"{want.key_file} lies in a Lustre file system", "Keep keys on the node's own disk.")
-        passing = not want.key_file or (entry is not None and entry.fstype in _GONE_AT_BOOT)
+        passing = not want.key_file or (entry is not None and entry.fstype in GONE_AT_BOOT)
         if passing and not want.stated:
             name = want.identifier or place.identifier
             raise Refused(
