@@ -15,6 +15,10 @@ description:
     The kernel's own calls are used; the program C(fscrypt) is not needed, and many releases of it refuse Lustre.
   - The node must have the file system mounted as a client. An encrypted directory stays so for ever; what is below it is encrypted by the
     same key. A key is given to a mount of one node and is gone after an unmount or a boot.
+  - With O(directories[].protector) the program C(fscrypt) (0.3.4 or newer; older ones refuse Lustre) encrypts and unlocks the directory
+    instead. It makes the key by itself and keeps it, wrapped, in C(.fscrypt) at the top of the mount. These files are copied to
+    C(/etc/lustre/encryption/fscrypt/FSNAME) before a directory is opened for the first time, and put back from there where they are
+    missing. Nothing is ever written over; a copy that is no longer the same is kept in C(replaced) beside it.
   - Never encrypts a directory that is not empty, and never with a key that could not be read back. A key file is never written over.
     Which key opens which directory is written down in C(/etc/lustre/encryption/IDENTIFIER.json) before anything is encrypted.
   - "B(Whoever loses the key loses the data.) Keep keys in a vault: neither this collection nor Lustre has a second way in."
@@ -46,18 +50,34 @@ options:
         description:
           - The key, 64 random bytes in base64 or hexadecimal, from a vault. C(openssl rand -base64 64) makes one.
           - Together with O(directories[].key_file) it is kept in that file when that is missing.
+          - With O(directories[].protector) it is the secret of that, 32 random bytes in base64 or hexadecimal, or a passphrase.
         type: str
       key_file:
         description:
           - A file on this node that has the key, as 64 bytes, in base64 or in hexadecimal. It must be a regular file of root's with mode
             0600, and lie in no Lustre file system.
           - Needed where a unit is to unlock at boot.
+          - With O(directories[].protector) it has the 32 bytes as they are, or the passphrase on one line. It is needed to encrypt, and
+            with V(raw_key) always.
         type: str
       identifier:
         description:
           - The kernel's name of the key (32 hexadecimal digits), as this module returns it. It is no secret.
           - Said beside a O(directories[].key) that no file of this node keeps, it proves that the key is the same at every run. Without
             such a proof nothing is encrypted.
+        type: str
+      protector:
+        description:
+          - Have the program C(fscrypt) encrypt and unlock the directory, with a protector of this kind. It sets up C(/etc/fscrypt.conf) and the
+            file system where that was not done.
+          - A new directory has the mode 0700 when O(directories[].mode) is not given. O(directories[].contents) must be what
+            C(/etc/fscrypt.conf) says.
+        type: str
+        choices: [raw_key, custom_passphrase]
+      protector_name:
+        description:
+          - Name of the protector. When it is not given, a new one is called by the directory's path inside of the file system, and of an
+            encrypted directory the only one of the kind is taken. A protector of this name that is there already is used.
         type: str
       owner:
         description: Owner, by name or number. An existing directory keeps its own when this is not given; a new one belongs to root.
@@ -107,6 +127,16 @@ EXAMPLES = r"""
       - path: /mnt/fs1/archive
         key: "{{ vault_archive_key }}"
         identifier: 002192fcf1fb22e1c930e8e87e32855a
+
+- name: A directory that people open by a passphrase, too, with the program fscrypt
+  lustre.core.encryption_policy:
+    directories:
+      - path: /mnt/fs1/shared
+        state: unlocked
+        protector: custom_passphrase
+        key: "{{ vault_shared_passphrase }}"
+        key_file: /etc/lustre/keys/shared
+        mode: "2770"
 
 - name: Lock it on this node
   lustre.core.encryption_policy:
@@ -176,6 +206,8 @@ state:
         mode: {description: Octal mode (where it exists)., type: str}
         owner: {description: Number of the owner (where it exists)., type: int}
         group: {description: Number of the group (where it exists)., type: int}
+        protector: {description: 'With a protector, its C(kind), and its C(descriptor) or null.', type: dict}
+        backup: {description: 'With a protector, the folder that has copies of its metadata, or null.', type: str}
         key_file: {description: 'The key file with C(path), C(exists), C(identifier) (where one is described).', type: dict}
   sample:
     directories:
@@ -237,6 +269,8 @@ DIRECTORY_OPTIONS: dict[str, dict[str, Any]] = {
     "key": {"type": "str", "no_log": True},
     "key_file": {"type": "str", "no_log": False},
     "identifier": {"type": "str"},
+    "protector": {"type": "str", "choices": ["raw_key", "custom_passphrase"]},
+    "protector_name": {"type": "str"},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "mode": {"type": "str"},

@@ -17,6 +17,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.directory i
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.directory import Local as DirectoryLocal
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_program import ProgramResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor import FlavorResource
@@ -43,6 +44,7 @@ from tests.unit.models.mount_node import MountModel
 from tests.unit.models.nodemap_model import NodemapModel
 from tests.unit.models.param_model import ParamModel
 from tests.unit.models.pool_model import PoolModel
+from tests.unit.models.program_model import ProgramModel
 from tests.unit.models.srpc_model import SrpcModel
 from tests.unit.models.ssk_model import KEYS, SskModel
 from tests.unit.models.unit_model import Unit, UnitModel
@@ -205,6 +207,17 @@ def encryption(count: int) -> Node:
     return Node(model, lambda: EncryptionResource(wants_from_options(wants, "directories"), model.local()), model.write)
 
 
+def encryption_program(count: int) -> Node:
+    """``count`` new directories with one protector, on a node where the program was never used."""
+    model = ProgramModel.temporary(files={"/etc/lustre/keys/k": bytes(range(32))})
+    wants = [
+        {"path": f"/mnt/fs1/d{number}", "key_file": "/etc/lustre/keys/k", "protector": "raw_key", "state": "unlocked"}
+        for number in range(count)
+    ]
+    made = wants_from_options(wants, "directories")
+    return Node(model, lambda: ProgramResource(made, model.local()), model.write)
+
+
 def nodemap(count: int) -> Node:
     """Each with a range, id maps, a file set, and a property."""
     maps = [
@@ -253,5 +266,6 @@ NODES: dict[str, Callable[[int], Node]] = {
         gss,
         kdc_principal,
         encryption,
+        encryption_program,
     )
 }

@@ -144,7 +144,6 @@ def test_the_commands_of_a_new_directory(fake, tmp_path):
     made.files[CONFIG] = WRITTEN
     policy = fscrypt.Policy("AES-256-XTS", "AES-256-CTS", name).text()
     there_now = {"exists": True, "mode": 0o040700, "uid": 0, "gid": 0, "real": VAULT}
-    mount = {"/mnt/fs1": ("fs1", [VAULT])}
     status = ("env", "FSCRYPT_CONF=/dev/stdin", "fscrypt", "status", "/mnt/fs1")
     empty = load_transcript("fscrypt_program/status-empty").out.replace("/mnt/lustre", "/mnt/fs1")
     full_now = empty.replace("0 protectors and 0 policies", "1 protector and 1 policy") + (
@@ -162,7 +161,10 @@ def test_the_commands_of_a_new_directory(fake, tmp_path):
     def files(paths, copied):
         asked = {"/mnt/fs1": {"folder": "/etc/lustre/encryption/fscrypt/fs1", "paths": paths}}
         one = {"live": "sound", "copy": "sound" if copied else "missing", "same": copied}
-        found = {f"policies/{name}": {**one, "protectors": ["1" * 16]}, f"protectors/{'1' * 16}": {**one, "protectors": []}}
+        found = {
+            f"policies/{name}": {**one, "protectors": ["1" * 16]},
+            f"protectors/{'1' * 16}": {**one, "protectors": []},
+        }
         answer = {"/mnt/fs1": {"policies": dict.fromkeys(paths, name), "files": found if paths else {}}}
         program = fscrypt_files.program({"do": "look", "mounts": asked})
         return fscrypt_files.argv("look-metadata", "/mnt/fs1"), json.dumps(answer), program
@@ -180,13 +182,25 @@ def test_the_commands_of_a_new_directory(fake, tmp_path):
             (("install", "-d", "-m", "00700", "-o", "root", "-g", "root", "--", VAULT), ""),
             look({**there_now, "names": []}),
             (
-                ("fscrypt", "encrypt", "--quiet", "--skip-unlock", "--source=custom_passphrase", "--name=/vault", VAULT),
+                (
+                    "fscrypt",
+                    "encrypt",
+                    "--quiet",
+                    "--skip-unlock",
+                    "--source=custom_passphrase",
+                    "--name=/vault",
+                    VAULT,
+                ),
                 load_transcript("fscrypt_program/encrypt-passphrase"),
                 f"{PHRASE}\n",
             ),
             (backup_words, json.dumps({"copied": []}), backup_program),
             files([VAULT], True),
-            (("fscrypt", "unlock", "--quiet", VAULT), load_transcript("fscrypt_program/unlock-passphrase"), f"{PHRASE}\n"),
+            (
+                ("fscrypt", "unlock", "--quiet", VAULT),
+                load_transcript("fscrypt_program/unlock-passphrase"),
+                f"{PHRASE}\n",
+            ),
             look({**done, "key": 2}),
             files([VAULT], True),
             (status, full_now),
@@ -197,7 +211,7 @@ def test_the_commands_of_a_new_directory(fake, tmp_path):
     assert shown["protector"] == {"kind": "custom_passphrase", "descriptor": "1" * 16} and shown["unlocked"]
     assert shown["backup"] == "/etc/lustre/encryption/fscrypt/fs1" and shown["identifier"] == name
     assert made.files[FILE] == f"{PHRASE}\n".encode() and made.modes[FILE] == 0o600
-    assert mount and made.files[DROP_IN].splitlines()[-3:] == [
+    assert made.files[DROP_IN].splitlines()[-3:] == [
         "[Service]",
         f"StandardInput=file:{FILE}",
         "ExecStartPre=-/usr/bin/env fscrypt unlock --quiet %f",
@@ -207,7 +221,8 @@ def test_the_commands_of_a_new_directory(fake, tmp_path):
 def test_a_run_that_ends_after_the_directory_was_encrypted_leaves_it_locked_and_the_next_one_makes_the_copy(tmp_path):
     made = model(tmp_path, config=True)
     real = made._metadata
-    made._metadata = lambda request: (1, '{"errno": 28, "error": "No space left on device"}\n', "")[0:3] if request["do"] == "backup" else real(request)  # fmt: skip
+    full_disk = (1, '{"errno": 28, "error": "No space left on device"}\n', "")
+    made._metadata = lambda request: full_disk if request["do"] == "backup" else real(request)
     with pytest.raises(ToolError, match="No space left on device"):
         run(made, WANT)
     assert made.entries[VAULT].policy and not made.keys and not there(made.copies())
@@ -258,8 +273,14 @@ def test_lost_and_restored(tmp_path):
     [
         (lambda made: made.files.__setitem__(FILE, b"others"), "it is another one"),
         (lambda made: made.files.pop(FILE), "it is not there"),
-        (lambda made: made.files.__setitem__(CONFIG, WRITTEN.replace('version": "2"', 'version": "1"')), "policy_version 1"),
-        (lambda made: made.files.__setitem__(CONFIG, WRITTEN.replace("256_CTS", "256_HCTR2")), "AES-256-HCTR2, described"),
+        (
+            lambda made: made.files.__setitem__(CONFIG, WRITTEN.replace('version": "2"', 'version": "1"')),
+            "policy_version 1",
+        ),
+        (
+            lambda made: made.files.__setitem__(CONFIG, WRITTEN.replace("256_CTS", "256_HCTR2")),
+            "AES-256-HCTR2, described",
+        ),
         (lambda made: made.entries[VAULT].names.append("data"), "no longer the empty directory"),
         (lambda made: made.mounts.clear(), "no Lustre file system is mounted there"),
     ],
@@ -346,7 +367,10 @@ def test_directories_of_both_kinds(tmp_path):
         part.local = part.node = made.local()
     outcome = converge(both, made, write=made.write, sleep=lambda _s: None)
     assert [one["path"] for one in outcome.after["directories"]] == [VAULT, "/mnt/fs1/own"]
-    assert all(one["unlocked"] for one in outcome.after["directories"]) and "protector" not in outcome.after["directories"][1]
+    assert (
+        all(one["unlocked"] for one in outcome.after["directories"])
+        and "protector" not in outcome.after["directories"][1]
+    )
     assert not converge(both, made, check_mode=True).changed
     failing = next(step for step in outcome.plan.steps if step.argv[:2] == ("fscrypt", "unlock"))
     told = load_transcript("fscrypt_program/unlock-wrong-passphrase")
@@ -366,7 +390,9 @@ def test_who_takes_which_directories():
 
 
 @given(
-    st.lists(st.sampled_from(["policies", "protectors", "copies", "config", "file", "open", "drop-in", "setup"]), unique=True),
+    st.lists(
+        st.sampled_from(["policies", "protectors", "copies", "config", "file", "open", "drop-in", "setup"]), unique=True
+    ),
     st.sampled_from(["unlocked", "encrypted", "locked"]),
     st.integers(0, 12),
 )
@@ -392,7 +418,9 @@ def test_whatever_is_lost_and_wherever_a_run_ends_nothing_opens_without_a_copy(t
             raise OSError("the node went away")
 
     def call(argv, stdin=None, timeout=120.0):
-        if argv[0] in ("fscrypt", "install", "chmod", "systemctl") or argv[-2:-1] and argv[3].startswith(("backup", "restore")):
+        if argv[0] in ("fscrypt", "install", "chmod", "systemctl") or (
+            argv[-2:-1] and argv[3].startswith(("backup", "restore"))
+        ):
             dies(argv)
         return made(argv, stdin, timeout)
 

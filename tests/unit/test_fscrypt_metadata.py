@@ -12,7 +12,8 @@ import sys
 
 import pytest
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import fscrypt_files, fscrypt_metadata as metadata
+from ansible_collections.lustre.core.plugins.module_utils._cli import fscrypt_files
+from ansible_collections.lustre.core.plugins.module_utils._cli import fscrypt_metadata as metadata
 from ansible_collections.lustre.core.plugins.module_utils._cli.fscrypt_metadata import Unusable
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, UnknownOutput
 from tests.unit.fake_runner import load_cases
@@ -62,7 +63,10 @@ def files(folder):
 def test_real_files_are_understood():
     assert metadata.opened_by(POLICY, REAL[POLICY]) == [AT]
     assert metadata.opened_by(PROTECTOR, REAL[PROTECTOR]) == []
-    assert metadata.opened_by("policies/" + "a" * 32, policy_file("a" * 32, ["1" * 16, "2" * 16])) == ["1" * 16, "2" * 16]
+    assert metadata.opened_by("policies/" + "a" * 32, policy_file("a" * 32, ["1" * 16, "2" * 16])) == [
+        "1" * 16,
+        "2" * 16,
+    ]
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -90,9 +94,9 @@ def test_what_is_no_such_file(name, data, what):
 
 def test_copied_looked_at_and_put_back(place):
     mount, folder = place
-    assert {name: (one["live"], one["copy"], one["same"]) for name, one in look(place).items()} == {
-        name: ("sound", "missing", False) for name in REAL
-    }
+    assert {name: (one["live"], one["copy"], one["same"]) for name, one in look(place).items()} == dict.fromkeys(
+        REAL, ("sound", "missing", False)
+    )
     assert backup(place) == {"copied": [POLICY, PROTECTOR]}
     assert files(folder) == REAL
     for path in folder.rglob("*"):
@@ -183,7 +187,11 @@ def test_it_stands_alone_and_answers_on_one_line(place):
     request = {"do": "restore", "mount": str(mount), "folder": str(folder), "names": [POLICY]}
     for code, answer in ((0, {"restored": [POLICY]}), (1, {"errno": 17})):
         done = subprocess.run(
-            [sys.executable, "-I", "-"], input=fscrypt_files.program(request), capture_output=True, text=True, check=False
+            [sys.executable, "-I", "-"],
+            input=fscrypt_files.program(request),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == code, done.stderr
         assert answer.items() <= json.loads(done.stdout).items()
@@ -195,7 +203,10 @@ def test_it_stands_alone_and_answers_on_one_line(place):
 
 def test_answers_become_values(fake):
     words = fscrypt_files.argv("look-metadata", "/mnt/fs1")
-    request = {"do": "look", "mounts": {"/mnt/fs1": {"folder": "/etc/lustre/encryption/fscrypt/fs1", "paths": ["/mnt/fs1/v"]}}}
+    request = {
+        "do": "look",
+        "mounts": {"/mnt/fs1": {"folder": "/etc/lustre/encryption/fscrypt/fs1", "paths": ["/mnt/fs1/v"]}},
+    }
     one = {"live": "sound", "copy": "missing", "same": False, "protectors": [AT]}
     other = {**one, "protectors": []}
     answer = {"/mnt/fs1": {"policies": {"/mnt/fs1/v": ID}, "files": {POLICY: one, PROTECTOR: other}}}

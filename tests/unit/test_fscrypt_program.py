@@ -118,7 +118,9 @@ def test_a_probe_that_does_something_else_stops(fake):
     with pytest.raises(UnknownOutput):
         program.accepts(fake([(PROBE, "")]), MOUNT)
     with pytest.raises(ToolError, match="root is squashed"):
-        program.accepts(fake([(PROBE, (1, "", "[ERROR] fscrypt encrypt: open /mnt/lustre: permission denied\n"))]), MOUNT)
+        program.accepts(
+            fake([(PROBE, (1, "", "[ERROR] fscrypt encrypt: open /mnt/lustre: permission denied\n"))]), MOUNT
+        )
 
 
 def test_a_program_that_is_not_there(fake):
@@ -127,7 +129,9 @@ def test_a_program_that_is_not_there(fake):
         program.status(fake([(STATUS, gone)]), MOUNT)
 
 
-@pytest.mark.parametrize(("text", "release"), [("v0.3.3", "0.3.3"), ("0.3.5-1", "0.3.5-1"), ("(none)", "of unknown release")])
+@pytest.mark.parametrize(
+    ("text", "release"), [("v0.3.3", "0.3.3"), ("0.3.5-1", "0.3.5-1"), ("(none)", "of unknown release")]
+)
 def test_release(fake, text, release):
     assert program.release(fake([(("fscrypt", "--version"), f"fscrypt version {text}\n")])) == release
 

@@ -318,11 +318,17 @@ def test_where_encrypted_directories_are() -> None:
     encrypted = [
         {"path": "/phys/vault", "hosts": ["p1", "c1"], "key": "phys", "state": "locked"},
         {"path": "/data", "hosts": "c1", "key_file": "/etc/lustre/data.key", "identifier": "0" * 32},
+        {"path": "/open", "hosts": "c1", "key": "open", "key_file": "/etc/lustre/k", "protector": "custom_passphrase"},
     ]
     site = tenants(encrypted=encrypted, phys={"mount": {"path": "/mnt/phys"}})
     modes = {"owner": "root", "group": "root", "mode": "0700", "contents": "AES-256-XTS", "filenames": "AES-256-CTS"}
     assert site.node("p1")["encryption"] == [
         {"path": "/mnt/phys/vault", "fsname": "fs1", "state": "locked", "key_name": "phys", **modes}
     ]
-    assert [one["path"] for one in site.node("c1")["encryption"]] == ["/mnt/fs1/phys/vault", "/mnt/fs1/data"]
+    assert [one["path"] for one in site.node("c1")["encryption"]] == [
+        "/mnt/fs1/phys/vault",
+        "/mnt/fs1/data",
+        "/mnt/fs1/open",
+    ]
+    assert [one.get("protector") for one in site.node("c1")["encryption"]] == [None, None, "custom_passphrase"]
     assert "encryption" not in site.node("b1")

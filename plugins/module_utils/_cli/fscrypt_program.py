@@ -33,11 +33,13 @@ _OPTIONS = {"padding": "32", "contents": "AES_256_XTS", "filenames": "AES_256_CT
 _ASKING = json.dumps({"source": "raw_key", "options": _OPTIONS})
 _NO_SUCH_PROGRAM = 127
 
+#: Text as Go's %q quotes it.
+_QUOTED = r'"(?:[^"\\\n]|\\(?:[abfnrtv\\"]|x[0-9a-f]{2}|u[0-9a-f]{4}|U00[01][0-9a-f]{5}))*"'
 _HEAD = re.compile(
-    r"\S+ filesystem (?P<mount>\".*\") has (?P<protectors>\d+) protectors? and (?P<policies>\d+) polic(?:y|ies)\."
+    rf"\S+ filesystem (?P<mount>{_QUOTED}) has (?P<protectors>\d+) protectors? and (?P<policies>\d+) polic(?:y|ies)\."
 )
 _WRITERS = re.compile(r"(?:All users|Only (?P<user>.+)) can create fscrypt metadata on this filesystem\.")
-_DESCRIPTION = re.compile(r"(?P<kind>raw key protector|custom protector) (?P<name>\".*\")")
+_DESCRIPTION = re.compile(rf"(?P<kind>raw key protector|custom protector) (?P<name>{_QUOTED})")
 _LOGIN = "login protector for "
 _LINKED = re.compile(r"No|Yes \(.*\)")
 _UNLOCKED = re.compile(r"Yes|No|Unknown|Partially \(.*\)")
@@ -224,14 +226,11 @@ def _policy(cells: Sequence[str], broken: list[str]) -> tuple[str, tuple[str, ..
 
 
 def _unquoted(text: str) -> str:
-    """What Go's %q has quoted: all of its escapes are Python's, too. ValueError for anything else."""
+    """What Go's %q has quoted: all of its escapes are Python's, too. ValueError where Python knows no such letter."""
     try:
-        value = ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        value = None
-    if not isinstance(value, str):
-        raise ValueError("quotes")
-    return value
+        return str(ast.literal_eval(text))
+    except SyntaxError as error:
+        raise ValueError("quotes") from error
 
 
 def parse_config(text: str) -> Config:
@@ -246,9 +245,9 @@ def parse_config(text: str) -> Config:
     return Config(found["policy_version"], found["contents"].replace("_", "-"), found["filenames"].replace("_", "-"))
 
 
-def with_version_2(text: str) -> str:
-    """The same configuration with policies of version 2, the only ones that Lustre takes."""
-    config = json.loads(text)
+def with_version_2(known: str) -> str:
+    """A configuration that ``parse_config`` took, with policies of version 2, the only ones that Lustre takes."""
+    config = json.loads(known)
     config["options"]["policy_version"] = "2"
     return json.dumps(config, indent="\t") + "\n"
 

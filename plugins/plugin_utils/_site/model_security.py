@@ -106,7 +106,7 @@ class Encrypted:
     key: str
     key_file: str
     identifier: str
-    #: What is handed on as it stands: owner, group, mode, contents, filenames.
+    #: What is handed on as it stands: owner, group, mode, contents, filenames, protector.
     options: dict[str, str] = field(hash=False)
 
 

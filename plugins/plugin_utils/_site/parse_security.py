@@ -180,7 +180,7 @@ def _encrypted(clean: Mapping[str, Any]) -> Encrypted:
         clean["key"] or "",
         clean["key_file"] or "",
         clean["identifier"] or "",
-        {key: clean[key] for key in ("owner", "group", "mode", "contents", "filenames")},
+        {key: clean[key] for key in ("owner", "group", "mode", "contents", "filenames", "protector")},
     )
 
 

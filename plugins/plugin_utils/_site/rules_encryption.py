@@ -21,6 +21,10 @@ RULES = (
         "encrypted-key",
         "It has a key: the name of a secret, a file on the node, which lies outside of the directory, or both.",
     ),
+    Rule(
+        "encrypted-protector",
+        "With a protector it has no identifier, since the program fscrypt makes its key, and a raw key has a file on the node.",
+    ),
     Rule("encrypted-modes", "Contents and names are encrypted by a pair of modes that belong together."),
     Rule("encrypted-forbidden", "None of its hosts is forbidden to encrypt, by its nodemap or by its mount."),
 )
@@ -76,6 +80,13 @@ def keys(context: Context) -> None:
             if one.key_file and inside:
                 what = f"{one.key_file} lies in a mount of {filesystem.name}, beside what it protects"
                 context.add(f"{one.where}.key_file", what, "Keep it on the node's own disk.", "encrypted-key")
+            protector = one.options["protector"]
+            if protector and one.identifier:
+                what = "the program fscrypt makes the key of a directory with a protector by itself"
+                context.add(f"{one.where}.identifier", what, "Leave out one of them.", "encrypted-protector")
+            if protector == "raw_key" and not one.key_file and one.key:
+                what = "the program fscrypt reads a raw key from a file"
+                context.add(one.where, what, "Give key_file, a path on the node.", "encrypted-protector")
             pair = _PAIRS.get(one.options["contents"])
             if pair is not None and one.options["filenames"] != pair:
                 what = f"the kernel does not take {one.options['filenames']} for names with {one.options['contents']} for contents"

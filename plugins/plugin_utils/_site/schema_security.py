@@ -104,6 +104,11 @@ ENCRYPTED = Shape(
             "Identifier of the key: another one is refused. Needed beside a `key` that no `key_file` keeps.",
             None,
         ),
+        "protector": Key(
+            Text(choices=("raw_key", "custom_passphrase")),
+            "Encrypted by the program fscrypt, with a protector of this kind; `key` is then its secret: 32 bytes, or a passphrase.",
+            None,
+        ),
         "owner": Key(OWNER, "Owner.", "root"),
         "group": Key(GROUP, "Group.", "root"),
         "mode": Key(MODE, "Permissions.", "0700"),

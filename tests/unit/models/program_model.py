@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import secrets
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,14 @@ class ProgramModel(EncryptionModel):
     #: Policies that were opened while a file that opens them had no copy on the node: there must be none.
     bare: list[str] = field(default_factory=list)
 
+    #: What ``root`` lives as long as, where it is a temporary folder.
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def temporary(cls, **more: Any) -> ProgramModel:
+        folder = tempfile.TemporaryDirectory(prefix="lc-")
+        return cls(root=Path(folder.name), folder=folder, **more)
+
     def local(self) -> ProgramLocal:
         return ProgramLocal(
             self.table, lambda path: self.files.get(path, ""), IDS.__getitem__, IDS.__getitem__, self.secret
@@ -81,7 +90,9 @@ class ProgramModel(EncryptionModel):
         return Secret(True, content if isinstance(content, bytes) else content.encode())
 
     def write(self, change: FileWrite) -> None:
-        assert change.path not in self.files or not change.path.startswith("/etc/lustre/keys"), "a secret is written over"
+        assert change.path not in self.files or not change.path.startswith("/etc/lustre/keys"), (
+            "a secret is written over"
+        )
         super().write(change)
 
     def meta(self, mount: str = "/mnt/fs1") -> Path:
