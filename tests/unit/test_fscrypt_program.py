@@ -114,6 +114,13 @@ def test_whether_a_release_takes_lustre(fake, name, takes):
     assert program.accepts(fake([(PROBE, said(name))]), MOUNT) is takes
 
 
+def test_a_type_of_any_name_and_a_mount_without_encryption(fake):
+    other = said("probe-refuses").err.replace("lustre", "fuse.lustre")
+    assert program.accepts(fake([(PROBE, (1, "", other))]), MOUNT) is False
+    off = "[ERROR] fscrypt encrypt: encryption not enabled on filesystem\n                         /mnt/lustre ().\n"
+    assert program.accepts(fake([(PROBE, (1, "", off))]), MOUNT) is True
+
+
 def test_a_probe_that_does_something_else_stops(fake):
     with pytest.raises(UnknownOutput):
         program.accepts(fake([(PROBE, "")]), MOUNT)

@@ -40,6 +40,9 @@ _HEAD = re.compile(
 )
 _WRITERS = re.compile(r"(?:All users|Only (?P<user>.+)) can create fscrypt metadata on this filesystem\.")
 _DESCRIPTION = re.compile(rf"(?P<kind>raw key protector|custom protector) (?P<name>{_QUOTED})")
+_UNKNOWN_TYPE = re.compile(r"This kernel doesn't support encryption on \S+ filesystems")
+#: What it says when it has taken the type of the file system. That the kernel encrypts nothing there is found elsewhere.
+_GOES_ON = ("because it is non-empty", "is not setup for use with fscrypt", "encryption not enabled on filesystem")
 _LOGIN = "login protector for "
 _LINKED = re.compile(r"No|Yes \(.*\)")
 _UNLOCKED = re.compile(r"Yes|No|Unknown|Partially \(.*\)")
@@ -136,9 +139,9 @@ def accepts(run: Runner, mount: str) -> bool:
     words = (*_QUESTION, "encrypt", "--quiet", f"--policy={mount}:{'0' * 32}", mount)
     rc, out, err = _asked(run, words)
     said = _one_line(err)
-    if rc != 0 and "This kernel doesn't support encryption on lustre filesystems" in said:
+    if rc != 0 and _UNKNOWN_TYPE.search(said):
         return False
-    if rc != 0 and ("because it is non-empty" in said or "is not setup for use with fscrypt" in said):
+    if rc != 0 and any(text in said for text in _GOES_ON):
         return True
     if rc == 0:
         raise UnknownOutput(PROGRAM, f"whether it takes {mount}", out + err)
@@ -258,14 +261,14 @@ def with_version_2(known: str) -> str:
 _CAUSES: tuple[tuple[str, str], ...] = (
     (
         "incorrect key provided",
-        "What was given is not the secret of this protector: find the one that belongs to it. Nothing was changed.",
+        "What was given is not the secret of this protector: find the one that belongs to it. The directory is as before.",
     ),
     ("is already setup for use", "Another node was faster: run again."),
     ("is already encrypted", "Another node was faster: run again."),
     ("there is already a protector named", "Another node was faster: run again."),
     ("is not supported for fscrypt setup", f"Lustre needs fscrypt {SINCE} or newer; or leave out protector."),
     (
-        "encryption on lustre filesystems",
+        "This kernel doesn't support encryption on",
         f"Lustre needs fscrypt {SINCE} or newer, and a client that was built with encryption.",
     ),
     (
