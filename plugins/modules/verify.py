@@ -32,6 +32,7 @@ options:
       - V(imports), the connections to the targets of its file systems stand.
       - V(mounts), client mounts are what they should be.
       - V(files), on each client mount that is not read-only a file is written, read back past the page cache, compared and removed.
+        On the mount of a tenant, where root may be squashed, by the owner of the directory.
     type: list
     elements: str
     choices: [health, targets, recovery, lnet, imports, mounts, files]
@@ -111,11 +112,13 @@ targets:
   elements: dict
   sample: [{label: fs1-OST0003, state: UP, path: /lustre/fs1/ost0003}]
 mounts:
-  description: The declared client mounts that are there and not read-only; C(writable) where the test file was written and read back.
+  description:
+    - The declared client mounts that are there and not read-only; C(writable) where the test file was written and read back; C(owner),
+      the C(UID:GID) that did it, where that was not root.
   returned: unless an option is unusable
   type: list
   elements: dict
-  sample: [{fsname: fs1, subdir: "", path: /mnt/fs1, writable: true}]
+  sample: [{fsname: fs1, subdir: "", path: /mnt/fs1, writable: true, owner: ""}]
 waited:
   description: Seconds that recovery and connections took.
   returned: unless an option is unusable

@@ -23,7 +23,8 @@ options:
     required: true
   files:
     description:
-      - The files, each with C(path) on this node, C(content), and C(writer), the name of the client that writes it.
+      - The files, each with C(path) on this node, C(content), C(writer), the name of the client that writes it, and C(owner), the
+        C(UID:GID) that does it here, in place of root.
       - The filters P(lustre.core.shared_files#filter) and P(lustre.core.shared_reads#filter) make this list.
     type: list
     elements: dict

@@ -146,16 +146,21 @@ def shared_files(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                     "content": os.urandom(32).hex(),
                     "writer": writer["host"],
                     "path": f"{writer['path']}{subdir[len(writer['subdir']) :]}/{name}",
+                    "owner": writer.get("owner", ""),
                 }
             )
     return files
+
+
+def _common(file: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: file[key] for key in ("content", "writer")}
 
 
 def shared_reads(files: Any, result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The test files as one client sees them, out of its own ``lustre.core.verify``: input of ``lustre.core.verify_shared``."""
     own = [mount for answer in _answers(plain(result)) for mount in answer.get("mounts") or ()]
     return [
-        {"path": f"{mount['path']}/{file['name']}", "content": file["content"], "writer": file["writer"]}
+        {"path": f"{mount['path']}/{file['name']}", **_common(file), "owner": mount.get("owner", "")}
         for file in plain(files)
         for mount in own
         if (mount["fsname"], mount["subdir"]) == (file["fsname"], file["subdir"])
@@ -165,7 +170,7 @@ def shared_reads(files: Any, result: Mapping[str, Any]) -> list[dict[str, Any]]:
 def shared_writes(files: Any, host: str) -> list[dict[str, Any]]:
     """The test files that one client writes."""
     return [
-        {"path": file["path"], "content": file["content"], "writer": file["writer"]}
+        {"path": file["path"], **_common(file), "owner": file["owner"]}
         for file in plain(files)
         if file["writer"] == plain(host)
     ]

@@ -273,6 +273,7 @@ CASES: dict[str, Case] = {
     "file_io.read": Case(
         answering(lambda run: file_io.read(run, "/mnt/.lustre-verify-0123456789abcdef")), kept("dkms-1", "dkms-2")
     ),
+    "file_io.owner_of": Case(answering(lambda run: file_io.owner_of(run, "/mnt")), ("0:0\n", "500:501\n")),
     "firewall.parse_firewalld_state": Case(
         lambda text: [firewall.parse_firewalld_state(0, text, ""), firewall.parse_firewalld_state(252, "", text)],
         ("running\n", "not running\n"),

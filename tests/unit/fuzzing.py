@@ -25,6 +25,7 @@ TEXTS = ("text", "out", "err", "line", "result", "usage", "said", "run")
 #: Functions in the readers' places that only look like readers, with the reason.
 NO_READERS: dict[str, str] = {
     "kdc_principal_export.export": "reads files by keytab_file.parse_keytab, of kadmin only its complaints",
+    "file_io.as_owner": "makes a runner of a runner, runs nothing",
     "file_io.remove": "its tool's output is never read, only its exit code",
     "lctl.batch": "writes what lctl is to read",
     "partners.require_unused": "reads by blockdev.mmp_state",

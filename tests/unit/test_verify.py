@@ -167,7 +167,44 @@ def test_a_file_is_written_read_back_and_removed(fake):
     run = fake([lctl("version=2.17.0\n"), WRITE, (READ, TEXT), REMOVE])
     result = verifier(run, {"mounts": [CLIENT]}, ("mounts", "files"), CLIENT_TABLE).verify()
     assert result["healthy"]
-    assert result["mounts"] == [{"fsname": "fs1", "subdir": "", "path": "/mnt/fs1", "writable": True}]
+    assert result["mounts"] == [{"fsname": "fs1", "subdir": "", "path": "/mnt/fs1", "writable": True, "owner": ""}]
+
+
+TENANT = {**CLIENT, "tenant": "bio"}
+OWNER = ("stat", "-c", "%u:%g", "--", "/mnt/fs1")
+
+
+def by_owner(call, uid="500", gid="501"):
+    """The same call, by the owner of a tenant's directory."""
+    return (("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--", *call[0]), *call[1:])
+
+
+def test_on_the_mount_of_a_tenant_its_owner_writes_where_root_may_be_squashed(fake):
+    calls = [by_owner(call) for call in (WRITE, (READ, TEXT), REMOVE)]
+    run = fake([lctl("version=2.17.0\n"), (OWNER, "500:501\n"), *calls])
+    result = verifier(run, {"mounts": [TENANT]}, ("mounts", "files"), CLIENT_TABLE).verify()
+    assert result["healthy"] and result["mounts"][0]["owner"] == "500:501"
+    run = fake([lctl("version=2.17.0\n"), (OWNER, "0:0\n"), WRITE, (READ, TEXT), REMOVE])
+    result = verifier(run, {"mounts": [TENANT]}, ("mounts", "files"), CLIENT_TABLE).verify()
+    assert result["healthy"] and result["mounts"][0]["owner"] == "", "root needs no other name"
+
+
+def test_an_owner_that_cannot_be_read_is_told(fake):
+    for answer, said in (
+        ("?:?\n", "the owner of /mnt/fs1"),
+        ((1, "", "stat: Permission denied\n"), "Permission denied"),
+    ):
+        run = fake([lctl("version=2.17.0\n"), (OWNER, answer), REMOVE])
+        result = verifier(run, {"mounts": [TENANT]}, ("files",), CLIENT_TABLE).verify()
+        assert not result["healthy"] and said in result["problems"][0]
+    with pytest.raises(Refused, match="written UID:GID"):
+        file_io.as_owner(fake([]), "root")
+
+
+def test_who_mounts_what_is_missing(fake):
+    for want, said in ((TENANT, "playbook lustre.core.tenants mounts it"), (CLIENT, "site playbook mounts it")):
+        (problem,) = verifier(fake([lctl("version=2.17.0\n")]), {"mounts": [want]}, ("mounts",)).verify()["problems"]
+        assert said in problem
 
 
 def test_without_direct_access_the_page_cache_is_dropped(fake):

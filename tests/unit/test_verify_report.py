@@ -22,8 +22,8 @@ def node(*labels, mounts=(), problems=()):
     }  # fmt: skip
 
 
-def mount(subdir="", path="/mnt/fs1", fsname="fs1", writable=True):
-    return {"fsname": fsname, "subdir": subdir, "path": path, "writable": writable}
+def mount(subdir="", path="/mnt/fs1", fsname="fs1", writable=True, owner=""):
+    return {"fsname": fsname, "subdir": subdir, "path": path, "writable": writable, "owner": owner}
 
 
 def test_a_healthy_site() -> None:
@@ -117,6 +117,16 @@ def test_who_writes_and_who_reads() -> None:
     assert paths["client2"] == [f"/lustre/{files[1]['name']}"]
     assert [write["path"] for write in shared_writes(files, "client1")] == [file["path"] for file in files]
     assert shared_writes(files, "client2") == []
+
+
+def test_where_root_is_squashed_the_owner_reads_and_writes() -> None:
+    tenant = mount("/bio", path="/mnt/bio", owner="500:500")
+    results = {"bio1": node(mounts=[tenant]), "admin1": node(mounts=[mount()]), "bio2": node(mounts=[tenant])}
+    (file,) = shared_files(results)
+    assert file["writer"] == "admin1" and [write["owner"] for write in shared_writes([file], "admin1")] == [""]
+    assert [read["owner"] for read in shared_reads([file], results["bio2"])] == ["500:500"]
+    (file,) = shared_files({host: results[host] for host in ("bio1", "bio2")})
+    assert [write["owner"] for write in shared_writes([file], "bio1")] == ["500:500"]
 
 
 def test_a_client_alone_shares_nothing() -> None:

@@ -9,13 +9,15 @@ away holds whoever touches it, where no signal reaches.
 from __future__ import annotations
 
 import re
+from typing import Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
-from ansible_collections.lustre.core.plugins.module_utils._run import Runner
+from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._run import DEFAULT_TIMEOUT, Result, Runner
 
 #: Every file of ours is called so; nothing else is ever removed.
 PREFIX = ".lustre-verify-"
 _OURS = re.compile(r"/(?:[^\x00]*/)?\.lustre-verify-[0-9a-f]{16}\Z")
+_OWNER = re.compile(r"[0-9]{1,10}:[0-9]{1,10}\n?\Z")
 TIMEOUT = 60.0
 _BLOCK = "bs=1M"
 
@@ -25,6 +27,34 @@ def require_ours(path: str) -> None:
     if not _OURS.match(path):
         what = "it is not the name of a test file"
         raise Refused(f"touch {path}", what, f"Test files are called {PREFIX} and 16 hexadecimal digits.")
+
+
+def owner_of(run: Runner, folder: str) -> str:
+    """``UID:GID`` of a folder as this node sees it; empty for root."""
+    argv = ("stat", "-c", "%u:%g", "--", folder)
+    rc, out, err = run(argv, None, TIMEOUT)
+    if rc != 0:
+        raise ToolError(f"look at {folder}", argv, rc, out, err)
+    if not _OWNER.match(out):
+        raise UnknownOutput("stat", f"the owner of {folder}", out)
+    return "" if out.startswith("0:") else out.strip()
+
+
+def as_owner(run: Runner, owner: str) -> Runner:
+    """Whatever is run, by the owner of a folder and without root's powers: where root of a client is squashed, it has none."""
+    if not owner:
+        return run
+    if not _OWNER.match(owner):
+        raise Refused(
+            f"work as {owner!r}", "it is not the owner of anything", "Owners are written UID:GID, as numbers."
+        )
+    uid, _, gid = owner.partition(":")
+    prefix = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--")
+
+    def by_owner(argv: Sequence[str], stdin: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Result:
+        return run((*prefix, *argv), stdin, timeout)
+
+    return by_owner
 
 
 def write(run: Runner, path: str, text: str) -> None:

@@ -22,19 +22,22 @@ PATIENCE, PAUSE = 10.0, 1.0
 
 @dataclass(frozen=True)
 class SharedFile:
-    """A test file as this client sees it; ``writer`` is the client that writes it."""
+    """A test file as this client sees it; ``writer`` is the client that writes it, ``owner`` (UID:GID) who does it here, else root."""
 
     path: str
     content: str
     writer: str = ""
+    owner: str = ""
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], path: str) -> SharedFile:
-        require_known(options, ("path", "content", "writer"), path)
+        require_known(options, ("path", "content", "writer", "owner"), path)
         for name in ("path", "content"):
             if not isinstance(options.get(name), str) or not options[name]:
                 raise BadValue(f"{path}.{name}", "is missing", "Give it as text.")
-        return cls(options["path"], options["content"], str(options.get("writer") or ""))
+        return cls(
+            options["path"], options["content"], str(options.get("writer") or ""), str(options.get("owner") or "")
+        )
 
 
 @dataclass
@@ -78,13 +81,13 @@ class SharedFiles:
             )
 
     def _write(self, file: SharedFile) -> None:
-        file_io.write(self.run, file.path, file.content)
+        file_io.write(file_io.as_owner(self.run, file.owner), file.path, file.content)
 
     def _read(self, file: SharedFile) -> None:
-        left = PATIENCE
+        left, run = PATIENCE, file_io.as_owner(self.run, file.owner)
         while True:
             try:
-                found, error = file_io.read(self.run, file.path), None
+                found, error = file_io.read(run, file.path), None
             except LustreError as problem:
                 found, error = "", problem
             if found == file.content:
@@ -101,4 +104,4 @@ class SharedFiles:
         )
 
     def _remove(self, file: SharedFile) -> None:
-        file_io.remove(self.run, file.path)
+        file_io.remove(file_io.as_owner(self.run, file.owner), file.path)

@@ -35,6 +35,7 @@ _PAUSES = (2.0, 10.0)
 #: A connection is made within some tens of seconds or waits for a target that does not run.
 CONNECT_SECONDS = 60.0
 _SQUASH = "If root is squashed for this client, name a directory that it may write to (directory)."
+_BRINGS = {True: "The playbook lustre.core.tenants mounts it.", False: "The site playbook mounts it."}
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class Verifier:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     waited: float = field(default=0.0, init=False)
+    #: By path of a tenant's mount, ``UID:GID`` of its owner, who writes there: root may be squashed.
+    owners: dict[str, str] = field(default_factory=dict, init=False)
 
     def verify(self) -> dict[str, Any]:
         """All checks, the problems among them as sentences, and what of the node others need to know."""
@@ -144,6 +147,7 @@ class Verifier:
                     "subdir": w.subdir,
                     "path": w.path,
                     "writable": self.write and w.object not in broken,
+                    "owner": self.owners.get(w.path, ""),
                 }
                 for w in usable
             ],
@@ -295,7 +299,7 @@ class Verifier:
                 problem = (
                     ""
                     if self._is_there(want)
-                    else f"{want.object} is wanted, and found is: {found}. The site playbook mounts it."
+                    else f"{want.object} is wanted, and found is: {found}. {_BRINGS[bool(want.tenant)]}"
                 )
                 yield Check("mount", want.object, "mounted", found, problem)
             elif want.state in ("unmounted", "absent"):
@@ -338,10 +342,13 @@ class Verifier:
         folder = f"{want.path}/{self.directory.strip('/')}".rstrip("/")
         path = f"{folder}/{file_io.PREFIX}{os.urandom(8).hex()}"
         text = self.random(self.size)
-        wanted, problem = f"{self.size} bytes written, read back and removed", ""
+        wanted, problem, run = f"{self.size} bytes written, read back and removed", "", self.run
         try:
-            file_io.write(self.run, path, text)
-            back = file_io.read(self.run, path)
+            if want.tenant:
+                self.owners[want.path] = file_io.owner_of(run, folder)
+                run = file_io.as_owner(run, self.owners[want.path])
+            file_io.write(run, path, text)
+            back = file_io.read(run, path)
             if back != text:
                 problem = (
                     f"{want.object}: what was read back is not what was written ({_difference(text, back)}). Stop using this file "
@@ -350,7 +357,7 @@ class Verifier:
         except LustreError as error:
             problem = f"{want.object}: {error} {_SQUASH if 'denied' in str(error) else ''}".strip()
         try:
-            file_io.remove(self.run, path)
+            file_io.remove(run, path)
         except LustreError as error:
             problem = f"{problem} {want.object}: {error}".strip()
         yield Check("file", want.object, wanted, "failed" if problem else wanted, problem)
