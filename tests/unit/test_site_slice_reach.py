@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import copy
-import time
 
 import pytest
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import SiteError
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
-from tests.unit.site_support import BY_ID, DEMO_HOSTS, NoMembers, demo, small
+from tests.unit.site_support import BY_ID, DEMO_HOSTS, NoMembers, calls_of, demo, small
 
 
 @pytest.mark.parametrize("host", ["client1", "client2", "oss1", "mds2", "router1"])
@@ -63,8 +62,8 @@ def test_a_broken_part_of_others_does_not_stop_a_host() -> None:
     assert found.node("c1")["mounts"]
 
 
-def test_a_large_site_costs_a_few_milliseconds() -> None:
-    """500 servers with 4 OSTs each, 20,000 clients in ranges and groups."""
+def test_a_large_site_costs_some_calls_for_each_entry_and_none_for_a_client() -> None:
+    """500 servers with 4 OSTs each, 20,000 clients in ranges and groups. Time itself is measured by ``make bench``."""
     pairs = [(f"oss{n:03d}", f"oss{n + 1:03d}") for n in range(1, 500, 2)]
     osts = []
     for number, (one, other) in enumerate(pairs):
@@ -82,9 +81,9 @@ def test_a_large_site_costs_a_few_milliseconds() -> None:
         clients=[{"hosts": ["compute"], "path": "/mnt/fs1"}],
     )
     hostvars = found.hostvars()
-    start = time.process_time()
-    node = node_state(found.filesystems, "client12345", hostvars, NoMembers(found.groups), found.lnet)
-    spent = time.process_time() - start
+    node, calls = calls_of(
+        lambda: node_state(found.filesystems, "client12345", hostvars, NoMembers(found.groups), found.lnet)
+    )
     assert node["mounts"][0]["mgs_nids"] == [["10.0.0.1@tcp"], ["10.0.0.2@tcp"]]
     assert hostvars.asked == {"client12345", "s1", "s2"}
-    assert spent < 0.1, f"{spent * 1000:.0f} ms"
+    assert calls < 15_000, calls
