@@ -48,6 +48,7 @@ PHASES = (
     "client_subdir",
     "client_tenant",
     "encryption",
+    "encryption_tenant",
     "params",
 )
 LNET_UNIT = "lnet.service"
@@ -279,18 +280,30 @@ def _directories(folders: Sequence[Mapping[str, Any]]) -> list[Part]:
 
 
 def _encryption(directories: Sequence[Mapping[str, Any]]) -> list[Part]:
-    """Encrypted directories and their units, as far as a node can see to them without keys that others have."""
+    """Encrypted directories and their units, as far as a node can see to them without keys that others have.
+
+    Those below the mount of a tenant have a phase of their own: they wait for it, and it for its nodemap.
+    """
     if not directories:
         return []
-    from ansible_collections.lustre.core.plugins.module_utils._resources import encryption_directories, encryption_units
+    from ansible_collections.lustre.core.plugins.module_utils._resources import (
+        encryption_directories,
+        encryption_units,
+        encryption_want,
+    )
 
     entries = encryption_units.policies(directories)
-    policies = encryption_directories.from_options(entries, "encryption")
+    # All are checked together, so that an error names the entry by its place in the list the user wrote.
+    wants = encryption_want.wants_from_options(entries, "encryption")
     units = ServiceResource.from_options(encryption_units.units(directories, "encryption"))
-    return [
-        Part("encryption", policies, encryption_directories.from_options(entries, "encryption", True)),
-        Part("encryption", units, ServiceResource(units.wants, [want.name for want in units.wants], units.exists)),
-    ]
+    parts = []
+    for phase, waits in (("encryption", False), ("encryption_tenant", True)):
+        own = [number for number, entry in enumerate(directories) if bool(entry.get("tenant")) is waits]
+        chosen, named = [wants[number] for number in own], [units.wants[number] for number in own]
+        made, planned = (encryption_directories.resource_of(chosen, provisional) for provisional in (False, True))
+        coming = ServiceResource(named, [want.name for want in named], units.exists)
+        parts += [Part(phase, made, planned), Part(phase, ServiceResource(named, (), units.exists), coming)]
+    return parts
 
 
 def _params(phase: str, params: Sequence[Mapping[str, Any]], purge: Sequence[str]) -> list[Part]:

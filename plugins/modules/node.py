@@ -155,7 +155,7 @@ options:
   encryption:
     description:
       - Encrypted directories of this node, each with the options of C(directories) of M(lustre.core.encryption_policy), but with C(key_name) in
-        the place of C(key), and with C(at_boot).
+        the place of C(key), with C(at_boot), and with C(tenant) where the mount of a tenant holds it.
       - A key is never among the options of a node. In check mode, what the role C(lustre_encryption) would do with it is planned; else a node
         that needs one which no key file has is refused.
     type: list
@@ -169,6 +169,7 @@ options:
       - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
         mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(client_tenant) for
         those with a C(tenant), which need its nodemap, C(encryption) for encrypted directories and the units that unlock them at boot,
+        C(encryption_tenant) for those below the mount of a tenant,
         C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
@@ -189,6 +190,7 @@ options:
       - client_subdir
       - client_tenant
       - encryption
+      - encryption_tenant
       - params
   want:
     description:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Iterator
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
@@ -14,6 +14,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._table import count, t
 #: The sign before a step, by what it costs.
 MARKS = {"destructive": "!!", "disruptive": "!", "": ""}
 _HOSTS_SHOWN = 3
+#: A tenant's mount needs its nodemap first: another playbook brings both, in the order in which nothing is open in between.
+ELSEWHERE = "Nodemaps and the mounts of tenants are not part of this: lustre.core.tenants is the playbook for them."
 
 
 def plan_data(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,8 +70,14 @@ def _risk(step: Mapping[str, Any]) -> str:
     return "destructive" if step.get("destructive") else "disruptive" if step.get("disruptive") else ""
 
 
-def plan_table(results: Mapping[str, Any], commands: bool = False) -> str:
-    """The same as text; equal steps of many hosts share a line."""
+def elsewhere(filesystems: Iterable[Any] | None) -> str:
+    """A line for those who describe nodemaps or tenants: neither the plan nor the site playbook looks at these."""
+    given = [one for one in plain(filesystems) or () if isinstance(one, Mapping)]
+    return f"\n{ELSEWHERE}" if any(one.get("nodemaps") is not None or one.get("tenants") for one in given) else ""
+
+
+def plan_table(results: Mapping[str, Any], commands: bool = False, filesystems: Iterable[Any] | None = None) -> str:
+    """The same as text; equal steps of many hosts share a line.  ``filesystems``: as described (see elsewhere)."""
     data = plan_data(results)
     parts = [_headline(data)]
     if data["steps"]:
@@ -95,7 +103,7 @@ def plan_table(results: Mapping[str, Any], commands: bool = False) -> str:
             parts.append(title + "\n" + "\n".join("  " + line for line in lines[1:]))
     if data["unchanged_hosts"]:
         parts.append(f"Nothing to do on {listed(data['unchanged_hosts'], 8)}.")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + elsewhere(filesystems)
 
 
 def _headline(data: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.lustre.core.plugins.plugin_utils._plan_report import plan_table
+from ansible_collections.lustre.core.plugins.plugin_utils._plan_report import elsewhere, plan_table
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
 from ansible_collections.lustre.core.plugins.plugin_utils._table import count, table
@@ -38,8 +38,6 @@ _SERVING = ("lustre_storage", "lustre_mgs", "lustre_mds", "lustre_oss")
 #: Plays before the point from which on each counts on all servers.
 _GROUND = ("lustre_packages", "lustre_lnet")
 SERVERS = ("lustre_mgs", "lustre_mds", "lustre_oss")
-#: A tenant's mount needs its nodemap first: another playbook brings both, in the order in which nothing is open in between.
-ELSEWHERE = "Nodemaps and the mounts of tenants are not part of this: lustre.core.tenants is the playbook for them."
 #: A pattern that matches no host. An empty list would not do: Ansible takes it for all hosts.
 NOBODY = ["all:!all"]
 
@@ -104,13 +102,7 @@ def site_todo(
     shown["lustre_kdc"] = (_own_kdcs(kerberos) if taking["lustre_security"] and not check_mode else []) or NOBODY
     # Refusals are told in check mode, too.
     shown["lacking"] = [host for host, look in answers.items() if _lacks(look)] or NOBODY
-    return {"hosts": shown, "text": text + (f"\n{ELSEWHERE}" if _maps(filesystems) else "")}
-
-
-def _maps(filesystems: Iterable[Any] | None) -> bool:
-    """Whether nodemaps or tenants are described, which this playbook does not look at."""
-    given = [one for one in plain(filesystems) or () if isinstance(one, Mapping)]
-    return any(one.get("nodemaps") is not None or one.get("tenants") for one in given)
+    return {"hosts": shown, "text": text + elsewhere(filesystems)}
 
 
 def _own_kdcs(kerberos: Mapping[str, Any] | None) -> list[str]:

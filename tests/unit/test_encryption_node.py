@@ -245,3 +245,18 @@ def test_a_look_at_a_new_client_plans_directory_and_unit_and_shows_both():
     ]  # fmt: skip
     assert values["changed"] and values["state"]["encryption"]["directories"][0]["encrypted"] is False
     assert KEY["A"] not in json.dumps(values)
+
+
+def test_directories_below_the_mount_of_a_tenant_have_a_phase_of_their_own():
+    other = {**ENTRY, "path": "/mnt/bio/vault", "tenant": "bio"}
+    parts = parts_of({"encryption": [ENTRY, other]})
+    found = [(part.phase, [getattr(want, "path", "") or want.name for want in part.resource.wants]) for part in parts]
+    assert found == [
+        ("encryption", [VAULT]),
+        ("encryption", [UNIT]),
+        ("encryption_tenant", ["/mnt/bio/vault"]),
+        ("encryption_tenant", ["lustre-unlock@mnt-bio-vault.service"]),
+    ]
+    assert [part.phase for part in parts_of({"encryption": [other], "phases": ["encryption"]})] == []
+    with pytest.raises(BadValue, match=r"encryption\[1\].path"):
+        parts_of({"encryption": [ENTRY, {**other, "path": VAULT + "/in"}]})

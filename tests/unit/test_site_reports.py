@@ -89,7 +89,13 @@ def test_a_plan_as_a_table() -> None:
 
 def test_nothing_to_do() -> None:
     assert reports.plan_data({"a": answer()})["clean"] is True
-    assert reports.plan_table({"a": answer(), "b": answer()}) == "Plan: nothing to do.\n\nNothing to do on a, b."
+    nothing = "Plan: nothing to do.\n\nNothing to do on a, b."
+    assert reports.plan_table({"a": answer(), "b": answer()}) == nothing
+    assert reports.plan_table({"a": answer(), "b": answer()}, filesystems=[{"name": "fs1"}]) == nothing
+    told = reports.plan_table(
+        {"a": answer(), "b": answer()}, filesystems=[{"name": "fs1", "tenants": [{"name": "bio"}]}]
+    )
+    assert told.startswith(nothing) and told.endswith("lustre.core.tenants is the playbook for them.")
 
 
 def test_many_clients_share_a_line() -> None:

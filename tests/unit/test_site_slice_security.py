@@ -323,7 +323,7 @@ def test_where_encrypted_directories_are() -> None:
     site = tenants(encrypted=encrypted, phys={"mount": {"path": "/mnt/phys"}})
     modes = {"owner": "root", "group": "root", "mode": "0700", "contents": "AES-256-XTS", "filenames": "AES-256-CTS"}
     assert site.node("p1")["encryption"] == [
-        {"path": "/mnt/phys/vault", "fsname": "fs1", "state": "locked", "key_name": "phys", **modes}
+        {"path": "/mnt/phys/vault", "fsname": "fs1", "state": "locked", "key_name": "phys", "tenant": "phys", **modes}
     ]
     assert [one["path"] for one in site.node("c1")["encryption"]] == [
         "/mnt/fs1/phys/vault",

@@ -13,8 +13,8 @@ import yaml
 from ansible_collections.lustre.core.plugins.module_utils._node import PHASES
 from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import OPTIONS
 from ansible_collections.lustre.core.plugins.plugin_utils._package_sets import packages_asked
+from ansible_collections.lustre.core.plugins.plugin_utils._plan_report import ELSEWHERE
 from ansible_collections.lustre.core.plugins.plugin_utils._todo import (
-    ELSEWHERE,
     NOBODY,
     PLAYS,
     look_phases,
@@ -31,7 +31,7 @@ GROUPS = {
     "lustre_client": ["client1", "client2"],
 }
 #: All phases but that of tenants, which another playbook brings about.
-OWN = set(PHASES) - {"client_tenant"}
+OWN = set(PHASES) - {"client_tenant", "encryption_tenant"}
 BASE = ("firewall", "lnet", "services")
 HAS = {
     "mds1": (*BASE, "mgt", "mgt", "mdt0", "mdt0", "params"),

@@ -11,7 +11,7 @@ from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Ste
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import KIND, EncryptionResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_program import ProgramResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_state import Have
-from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import wants_from_options
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import EncryptionWant, wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 
@@ -54,7 +54,11 @@ def from_options(
     directories: Sequence[Mapping[str, Any]], path: str = "directories", provisional: bool = False
 ) -> EncryptionResource | BothResource:
     """The resource for these directories; BadValue names entry and field."""
-    wants = wants_from_options(directories, path)
+    return resource_of(wants_from_options(directories, path), provisional)
+
+
+def resource_of(wants: Sequence[EncryptionWant], provisional: bool = False) -> EncryptionResource | BothResource:
+    """The resource for directories that were checked together."""
     own = [want for want in wants if not want.protector]
     others = [want for want in wants if want.protector]
     if not others:

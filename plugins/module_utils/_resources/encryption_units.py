@@ -13,12 +13,14 @@ from typing import Any, Mapping, Sequence
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_state import unit_of
 
+#: What an entry says beside the options of the resource: about its unit, and whose mount it waits for.
+_OURS = ("at_boot", "tenant")
 _TRUE, _FALSE = (True, "true", "yes", "on", "1", 1), (False, "false", "no", "off", "0", 0)
 
 
 def policies(directories: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The entries as options of the resource."""
-    return [{name: value for name, value in entry.items() if name != "at_boot"} for entry in directories]
+    return [{name: value for name, value in entry.items() if name not in _OURS} for entry in directories]
 
 
 def units(directories: Sequence[Mapping[str, Any]], path: str = "directories") -> list[dict[str, Any]]:

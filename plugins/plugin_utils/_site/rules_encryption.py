@@ -12,7 +12,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import Encrypted
 from ansible_collections.lustre.core.plugins.plugin_utils._site.rules_nodemaps import groups
-from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_security import mounted_at
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_security import holding
 
 RULES = (
     Rule("encrypted-path", "An encrypted directory is a directory of its own, in no other encrypted one, named once."),
@@ -101,7 +101,7 @@ def mounts(context: Context) -> None:
             missing, plain = [], []
             for host in sorted(context.expanded(one.hosts)):
                 own = [mount for mount in filesystem.clients if host in context.expanded(mount.hosts)]
-                fitting = [mount for mount in own if mounted_at(one.path, [mount]) is not None]
+                fitting = [mount for mount in own if holding(one.path, [mount]) is not None]
                 if not fitting:
                     missing.append(host)
                 elif any("noencrypt" in mount.options for mount in fitting):

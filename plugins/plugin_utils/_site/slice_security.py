@@ -271,18 +271,20 @@ class SecuritySlice:
         for member in self.members:
             for one in member.security.encrypted:
                 if self.hosts.named(self.host, one.hosts):
-                    path = mounted_at(one.path, member.mounts)
+                    mount = holding(one.path, member.mounts)
+                    if mount is None:
+                        continue
                     wanted = {
-                        "path": path,
+                        "path": path_at(one.path, mount),
                         "fsname": member.name,
                         "state": one.state,
                         "key_name": one.key or None,
                         "key_file": one.key_file or None,
                         "identifier": one.identifier or None,
                         **one.options,
+                        "tenant": mount.tenant or None,
                     }
-                    if path is not None:
-                        found.append(without_none(wanted))
+                    found.append(without_none(wanted))
         return found
 
     # Kerberos and the daemons
@@ -326,13 +328,15 @@ class SecuritySlice:
         return {"realm": kerberos.realm, "principals": principals, "fqdn": fqdn}
 
 
-def mounted_at(path: str, mounts: Iterable[ClientMount]) -> str | None:
-    """A path of a file system below the mount point that shows it, None when none does."""
-    for mount in mounts:
-        top = mount.subdir.rstrip("/")
-        if mount.state == "mounted" and (path + "/").startswith(top + "/") and path != top:
-            return mount.mount_path.rstrip("/") + path[len(top) :]
-    return None
+def holding(path: str, mounts: Iterable[ClientMount]) -> ClientMount | None:
+    """The mount that shows a path of a file system, None when none does."""
+    tops = ((mount, mount.subdir.rstrip("/")) for mount in mounts if mount.state == "mounted")
+    return next((mount for mount, top in tops if (path + "/").startswith(top + "/") and path != top), None)
+
+
+def path_at(path: str, mount: ClientMount) -> str:
+    """A path of a file system as the mount that holds it shows it."""
+    return mount.mount_path.rstrip("/") + path[len(mount.subdir.rstrip("/")) :]
 
 
 def _rules(member: Member) -> list[dict[str, str]]:
