@@ -189,6 +189,15 @@ ALL: tuple[Stage, ...] = (
         1200,
     ),
     Stage(
+        "molecule-tenants",
+        "molecule multi_tenant: three tenants, what each sees, may do and cannot get at",
+        "hosts",
+        "",
+        ("tools/molecule.py", "multi_tenant"),
+        listed_count,
+        1200,
+    ),
+    Stage(
         "molecule-kerberos",
         "molecule kerberos: KDCs, krb5i on every connection, a client without its key, keys that rotate",
         "hosts",

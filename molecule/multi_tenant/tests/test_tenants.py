@@ -104,7 +104,8 @@ def test_a_tenant_sees_its_directory_and_nothing_above_it(host: Host, name: str)
         return
     path = f"/mnt/{TENANTS[name]}"
     user = {"bio1": 0, "chem1": 500, "phys1": 0}[name]
-    assert host.check_output(as_user(user, f"ls -A {path}")) == f"of-{TENANTS[name]}"
+    own = {f"of-{TENANTS[name]}", *(["vault"] if name == "bio1" else [])}
+    assert set(host.check_output(as_user(user, f"ls -A {path}")).split()) == own
 
 
 def test_no_path_leads_a_tenant_to_another(host: Host, name: str) -> None:
@@ -123,11 +124,27 @@ def test_no_path_leads_a_tenant_to_another(host: Host, name: str) -> None:
             listed = host.run(as_user(user, "ls -A /run/tried"))
         finally:
             host.check_output("umount /run/tried")
-        assert listed.stdout.split() == [f"of-{own}"], (source, listed.stdout, listed.stderr)
+        assert set(listed.stdout.split()) - {"vault"} == {f"of-{own}"}, (source, listed.stdout, listed.stderr)
         seen.append(source)
     host.check_output("rmdir /run/tried")
     assert "/mol" in seen, "the whole file system is the tenant's directory, or the attempts prove nothing"
     assert clients(host) == [f"/mnt/{own}"]
+
+
+def test_a_tenant_that_may_encrypts_below_its_mount(admin: Host) -> None:
+    bio = at("bio1")
+    assert bio.check_output("systemctl is-enabled lustre-unlock@mnt-bio-vault.service") == "enabled"
+    bio.check_output("echo of-bio-alone > /mnt/bio/vault/file")
+    assert bio.check_output("cat /mnt/bio/vault/file") == "of-bio-alone"
+    assert "file" not in admin.check_output("ls -A /mnt/mol/tenants/bio/vault").split(), "names are encrypted for others"
+    assert admin.run("cat /mnt/mol/tenants/bio/vault/*").rc != 0
+    bio.check_output("rm /mnt/bio/vault/file")
+
+
+def test_verify_finds_all_in_order() -> None:
+    """Root is squashed for one of them, another one only reads: the gate tries out what each of them may do."""
+    done = playbook("verify", {})
+    assert done.returncode == 0 and "Verdict: HEALTHY" in done.stdout, done.stdout
 
 
 def test_ids_are_moved_by_an_offset(admin: Host) -> None:
@@ -225,7 +242,11 @@ def described_as(state: str) -> dict[str, object]:
 
 
 def tenants(variables: dict[str, object]) -> subprocess.CompletedProcess[str]:
-    """The playbook, as an administrator runs it."""
+    return playbook("tenants", variables)
+
+
+def playbook(name: str, variables: dict[str, object]) -> subprocess.CompletedProcess[str]:
+    """A playbook, as an administrator runs it."""
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    argv = [program, "lustre.core.tenants", "-e", json.dumps(variables)]
+    argv = [program, f"lustre.core.{name}", "-e", json.dumps(variables)]
     return subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=400)
