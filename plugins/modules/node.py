@@ -169,8 +169,7 @@ options:
       - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
         mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(client_tenant) for
         those with a C(tenant), which need its nodemap, C(encryption) for encrypted directories and the units that unlock them at boot,
-        C(encryption_tenant) for those below the mount of a tenant,
-        C(params_mount) for parameters of scope C(mount), C(params) for all others.
+        C(encryption_tenant) for those on a tenant's mount, C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
     choices:

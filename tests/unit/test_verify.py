@@ -197,7 +197,7 @@ def test_an_owner_that_cannot_be_read_is_told(fake):
         run = fake([lctl("version=2.17.0\n"), (OWNER, answer), REMOVE])
         result = verifier(run, {"mounts": [TENANT]}, ("files",), CLIENT_TABLE).verify()
         assert not result["healthy"] and said in result["problems"][0]
-    with pytest.raises(Refused, match="written UID:GID"):
+    with pytest.raises(BadValue, match="Write UID:GID"):
         file_io.as_owner(fake([]), "root")
 
 

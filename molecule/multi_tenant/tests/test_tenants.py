@@ -136,7 +136,9 @@ def test_a_tenant_that_may_encrypts_below_its_mount(admin: Host) -> None:
     assert bio.check_output("systemctl is-enabled lustre-unlock@mnt-bio-vault.service") == "enabled"
     bio.check_output("echo of-bio-alone > /mnt/bio/vault/file")
     assert bio.check_output("cat /mnt/bio/vault/file") == "of-bio-alone"
-    assert "file" not in admin.check_output("ls -A /mnt/mol/tenants/bio/vault").split(), "names are encrypted for others"
+    assert "file" not in admin.check_output("ls -A /mnt/mol/tenants/bio/vault").split(), (
+        "names are encrypted for others"
+    )
     assert admin.run("cat /mnt/mol/tenants/bio/vault/*").rc != 0
     bio.check_output("rm /mnt/bio/vault/file")
 

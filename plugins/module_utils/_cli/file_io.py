@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused, ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._run import DEFAULT_TIMEOUT, Result, Runner
 
 #: Every file of ours is called so; nothing else is ever removed.
@@ -45,9 +45,7 @@ def as_owner(run: Runner, owner: str) -> Runner:
     if not owner:
         return run
     if not _OWNER.match(owner):
-        raise Refused(
-            f"work as {owner!r}", "it is not the owner of anything", "Owners are written UID:GID, as numbers."
-        )
+        raise BadValue("owner", f"{owner!r} is no owner", "Write UID:GID, both as numbers.")
     uid, _, gid = owner.partition(":")
     prefix = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--")
 
