@@ -105,7 +105,6 @@ def up(extra: list[str]) -> None:
     if flavor:
         say(f"its connections become {flavor}, in stages")
         playbook("secure", [])
-        say("all of them are")
     playbook("status", [])
     print("Next: make demo-site (changes nothing), make demo-verify, make demo-shell HOST=client1, make demo-down.")
 

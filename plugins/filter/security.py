@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from ansible_collections.lustre.core.plugins.plugin_utils import _security
+from ansible_collections.lustre.core.plugins.plugin_utils import _security, _security_report
 from ansible_collections.lustre.core.plugins.plugin_utils._filters import told
 
 
@@ -20,4 +20,5 @@ class FilterModule:
             "ssk_contents": told(_security.ssk_contents),
             "ssk_staged": _security.staged_path,
             "secure_stages": told(_security.secure_stages),
+            "security_table": told(_security_report.security_table),
         }

@@ -81,12 +81,12 @@ def plan_table(results: Mapping[str, Any], commands: bool = False, filesystems: 
     data = plan_data(results)
     parts = [_headline(data)]
     if data["steps"]:
-        rows = _shared(data["steps"], ("risk", "action", "object", "reason", *(("command",) if commands else ())))
+        rows = shared_lines(data["steps"], ("risk", "action", "object", "reason", *(("command",) if commands else ())))
         head = ("", "HOST", "ACTION", "OBJECT", "WHY", *(("COMMAND",) if commands else ()))
         cells = [(MARKS[values[0]], hosts, *values[1:]) for hosts, values in rows]
         parts.append("\n".join(table(head, cells)))
     if data["drift"]:
-        rows = _shared(data["drift"], ("object", "found", "wanted", "remedy"))
+        rows = shared_lines(data["drift"], ("object", "found", "wanted", "remedy"))
         lines = table(
             ("HOST", "OBJECT", "FOUND", "WANTED", "WHAT REPAIRS IT"), [(hosts, *values) for hosts, values in rows]
         )
@@ -98,7 +98,10 @@ def plan_table(results: Mapping[str, Any], commands: bool = False, filesystems: 
         if data[key]:
             lines = table(
                 ("", "", ""),
-                [(f"{hosts}:", *values, *([""] * (2 - len(values)))) for hosts, values in _shared(data[key], columns)],
+                [
+                    (f"{hosts}:", *values, *([""] * (2 - len(values))))
+                    for hosts, values in shared_lines(data[key], columns)
+                ],
             )
             parts.append(title + "\n" + "\n".join("  " + line for line in lines[1:]))
     if data["unchanged_hosts"]:
@@ -119,7 +122,7 @@ def _headline(data: Mapping[str, Any]) -> str:
     return text + (", of these " + " and ".join(risks) if risks else "") + "."
 
 
-def _shared(items: list[dict[str, Any]], columns: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
+def shared_lines(items: list[dict[str, Any]], columns: tuple[str, ...]) -> list[tuple[str, tuple[str, ...]]]:
     """Hosts in a few words, and the values they share; in the order of the first host of each."""
     found: dict[tuple[str, ...], list[str]] = {}
     for item in items:
