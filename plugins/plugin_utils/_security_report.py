@@ -14,6 +14,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._table import count, t
 
 #: Where a connection leads, by its type.
 _TO = {"mdc": "MDTs", "osc": "OSTs", "osp": "other servers", "lwp": "other servers", "mgc": "the MGS"}
+#: By whether a connection uses what it should; None where no rule gives it a flavor.
+_NOTES = {True: "", False: ", not as described", None: ", no rule speaks of them"}
 _HEAD = ("HOST", "CONNECTIONS TO", "FLAVOR", "HOW MANY")
 
 
@@ -30,26 +32,16 @@ def security_table(results: Mapping[str, Any]) -> str:
             silent.append(plain(host))
             continue
         over = [one for one in answer["imports"] if not one["local"]]
-        seen = Counter((_TO.get(one["type"], one["type"]), one["flavor"], one["in_force"] is False) for one in over)
-        for (leads, flavor, wrong), number in seen.items():
-            rows.append(
-                {
-                    "host": plain(host),
-                    "to": leads,
-                    "flavor": flavor,
-                    "many": f"{number}{', not as described' if wrong else ''}",
-                }
-            )
-            odd += number if wrong else 0
-    parts = [
-        f"Security: {count(odd, 'connection')} not as described." if odd else "Security: every connection as described."
-    ]
+        seen = Counter((_TO.get(one["type"], one["type"]), one["flavor"], _NOTES[one["in_force"]]) for one in over)
+        for (leads, flavor, note), number in seen.items():
+            rows.append({"host": plain(host), "to": leads, "flavor": flavor, "many": f"{number}{note}"})
+            odd += number if note == _NOTES[False] else 0
+    parts = ["Security: every connection that rules speak of is as described."]
+    if odd:
+        parts = [f"Security: {count(odd, 'connection')} not as described."]
     if rows:
-        parts.append(
-            "\n".join(
-                table(_HEAD, [(hosts, *values) for hosts, values in shared_lines(rows, ("to", "flavor", "many"))])
-            )
-        )
+        lines = [(hosts, *values) for hosts, values in shared_lines(rows, ("to", "flavor", "many"))]
+        parts.append("\n".join(table(_HEAD, lines)))
     if silent:
         parts.append(f"Not asked: {', '.join(silent)}.")
     return "\n\n".join(parts)

@@ -15,12 +15,12 @@ def test_hosts_that_are_alike_share_their_lines() -> None:
     client = {"imports": [connection("mdc"), connection("osc"), connection("osc"), connection("mgc", "null", None)]}
     server = {"imports": [connection("osp"), connection("osp", "null", None, local=True)]}
     assert security_table({"client1": client, "client2": client, "mds1": server}).splitlines() == [
-        "Security: every connection as described.",
+        "Security: every connection that rules speak of is as described.",
         "",
         "HOST              CONNECTIONS TO  FLAVOR  HOW MANY",
         "client1, client2  MDTs            skpi    1",
         "client1, client2  OSTs            skpi    2",
-        "client1, client2  the MGS         null    1",
+        "client1, client2  the MGS         null    1, no rule speaks of them",
         "mds1              other servers   skpi    1",
     ]
 
@@ -34,4 +34,6 @@ def test_what_is_not_in_force_and_who_was_not_asked_is_told() -> None:
 
 
 def test_a_site_without_connections_is_no_error() -> None:
-    assert security_table({"mds1": {"imports": []}}) == "Security: every connection as described."
+    assert (
+        security_table({"mds1": {"imports": []}}) == "Security: every connection that rules speak of is as described."
+    )
