@@ -11,7 +11,10 @@ from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Ste
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import KIND, EncryptionResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_program import ProgramResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_state import Have
-from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import EncryptionWant, wants_from_options
+from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import (
+    EncryptionWant,
+    wants_from_options,
+)
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 
