@@ -102,9 +102,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    report: list[dict[str, Any]] = [
-        _status_of(Layout(name)) for name in ([arguments.site] if arguments.site else sites())
-    ]
+    report = [_status_of(Layout(arguments.site))] if arguments.site else [_status_if_readable(name) for name in sites()]
     if arguments.json:
         print(json.dumps(report, indent=2))
         return 0
@@ -112,11 +110,22 @@ def _status(arguments: argparse.Namespace) -> int:
         if not entry["site"]:
             print("There is no rehearsal site. Make one with `rehearse up`.")
             continue
+        if "problem" in entry:
+            print(f"site {entry['site']} cannot be read: {entry['problem']}")
+            continue
         print(f"site {entry['site']}" + ("" if entry["running"] else " (not running; clear it with `rehearse gc`)"))
         for name, host in entry["hosts"].items():
             shown = f"{host['state']}, booted {host['boots']}x" + (f" ({host['reason']})" if host["reason"] else "")
             print(f"  {name:<20} {host['address']:<16} {shown}")
     return 0
+
+
+def _status_if_readable(name: str) -> dict[str, Any]:
+    """One of all sites: one that is damaged, or that another release has made, says so and stands in nobody's way."""
+    try:
+        return _status_of(Layout(name))
+    except RehearsalError as error:
+        return {"site": name, "running": False, "problem": str(error), "hosts": {}}
 
 
 def _status_of(layout: Layout) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,3 +213,19 @@ def test_a_repository_names_each_package_with_its_sum(tmp_path: Path) -> None:
     (tmp_path / "y_1_all.deb").write_text("nonsense")
     with pytest.raises(flat.BuildError, match=r"dpkg-deb -f .*y_1_all\.deb. failed"):
         flat.index(tmp_path, "here")
+
+
+def test_a_site_that_cannot_be_read_stands_in_no_others_way(site: Site) -> None:
+    """Another release, or a disk that was full, left something that this one does not know."""
+    for layout in (site.layout, Layout("other")):
+        layout.top.mkdir(parents=True)
+    site.save()
+    Layout("other").plan_file.write_text(site.layout.plan_file.read_text().replace('"size"', '"behind"', 1))
+    command = [sys.executable, "-m", "rehearsal.hosts", "status"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    shown = done.stdout.splitlines()
+    assert shown[0].startswith("site other cannot be read: ") and "behind: is not a key known here" in done.stdout
+    assert "site unit (not running; clear it with `rehearse gc`)" in shown
+    alone = subprocess.run([*command, "--site", "other"], cwd=root, capture_output=True, text=True, check=False)
+    assert alone.returncode != 0 and "behind: is not a key known here" in alone.stderr, "asked for, it is an error"
