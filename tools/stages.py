@@ -104,9 +104,6 @@ def _unit(release: str) -> Stage:
     )
 
 
-#: Cases that have not been green yet on a machine that had time for them: no stage counts on them until they were.
-_UNPROVEN = "tests/site/test_security.py"
-
 ALL: tuple[Stage, ...] = (
     Stage("ruff", "style and common mistakes", "checks", "gates", ("ruff", "check", ".")),
     Stage("format", "one layout of Python code", "checks", "gates", ("ruff", "format", "--check", "--quiet", ".")),
@@ -220,7 +217,6 @@ ALL: tuple[Stage, ...] = (
             "--durations=15",
             "-m",
             "not long",
-            f"--ignore={_UNPROVEN}",
             "tests/site",
         ),
         pytest_count,
@@ -246,7 +242,6 @@ LONG: tuple[Stage, ...] = (
         "all other whole sites, every case",
         "hosts-2",
         f"--ignore={_KILLED}",
-        f"--ignore={_UNPROVEN}",
         "tests/site",
     ),
     _site(
