@@ -11,9 +11,8 @@ from tests.recordings import recording
 from tests.unit.fake_runner import load_transcript
 
 MOUNT = "/mnt/lustre"
-ZEROS = "0" * 32
 STATUS = ("env", "FSCRYPT_CONF=/dev/stdin", "fscrypt", "status", MOUNT)
-PROBE = ("env", "FSCRYPT_CONF=/dev/stdin", "fscrypt", "encrypt", "--quiet", f"--policy={MOUNT}:{ZEROS}", MOUNT)
+PROBE = (*STATUS[:3], "encrypt", "--quiet", "--source=raw_key", "--name=none", "--key=/dev/null/none", MOUNT)
 RAW, PHRASE = "8c3cc6a6d6378c39", "8cdc791d968ef44a"
 VAULT, ARCHIVE, THIRD = (
     "03c28545d2f8f900caf390d8439aa30e",
@@ -108,7 +107,7 @@ def test_another_error_of_status_is_an_error(fake, name):
 
 @pytest.mark.parametrize(
     ("name", "takes"),
-    [("probe-not-set-up", True), ("probe-empty-root", True), ("probe-by-stdin", True), ("probe-refuses", False)],
+    [("probe-not-set-up", True), ("probe-empty-root", True), ("probe-set-up", True), ("probe-refuses", False)],
 )
 def test_whether_a_release_takes_lustre(fake, name, takes):
     assert program.accepts(fake([(PROBE, said(name))]), MOUNT) is takes

@@ -133,10 +133,10 @@ def status(run: Runner, mount: str) -> Status | None:
 def accepts(run: Runner, mount: str) -> bool:
     """Does this release take the type of a file system that is not set up?
 
-    Asked to give the top of the mount a policy that does not exist, it says so, or earlier that the top is not empty, or
-    that the file system is not set up; before all of that, that it knows no such type. It never gets to do anything.
+    Asked to encrypt the top of the mount with a key from where no file can be, it says that the top is not empty, or that the
+    file system is not set up; before either of them, that it knows no such type. It never gets to do anything.
     """
-    words = (*_QUESTION, "encrypt", "--quiet", f"--policy={mount}:{'0' * 32}", mount)
+    words = (*_QUESTION, "encrypt", "--quiet", "--source=raw_key", "--name=none", "--key=/dev/null/none", mount)
     rc, out, err = _asked(run, words)
     said = _one_line(err)
     if rc != 0 and _UNKNOWN_TYPE.search(said):

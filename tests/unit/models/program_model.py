@@ -236,8 +236,8 @@ class ProgramModel(EncryptionModel):
 
     def _program_encrypt(self, words: list[str], stdin: str | None) -> str:
         options, path = _options(words)
-        if "policy" in options:
-            assert options["policy"].endswith(":" + "0" * 32) and path in self.mounts
+        if options.get("key") == "/dev/null/none":
+            assert path in self.mounts
             raise ValueError(
                 f'Directory "{path}" cannot be encrypted because it\n   is non-empty.'
                 if self.takes
