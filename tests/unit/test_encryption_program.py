@@ -268,6 +268,18 @@ def test_lost_and_restored(tmp_path):
     assert not run(made, WANT).changed
 
 
+def test_a_passphrase_that_was_changed_by_hand_is_copied_and_the_old_copy_kept(tmp_path):
+    made = model(tmp_path, config=True)
+    run(made, WANT)
+    (path,) = (made.meta() / "protectors").iterdir()
+    old, new = path.read_bytes(), protector_file(path.name, "custom_passphrase", "/vault", b"other words")
+    path.write_bytes(new)
+    assert [step.action for step in run(made, WANT).plan.steps] == ["back up"]
+    copies = there(made.copies())
+    assert copies[f"protectors/{path.name}"] == new and old in copies.values() and len(copies) == 3
+    assert not run(made, WANT).changed
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [

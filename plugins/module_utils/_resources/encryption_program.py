@@ -26,6 +26,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_program_state import (
     GET_PROGRAM,
+    OR_NONE,
     Program,
     ProgramHave,
     ProgramLocal,
@@ -135,7 +136,9 @@ class ProgramResource(EncryptionResource):
         entry = have.entry(want.path)
         program = have.programs.get(entry.path) if entry is not None else None
         if program is not None and program.problem and want.state != "locked":
-            raise Refused(f"{'encrypt' if seen.policy is None else 'open'} {want.path}", program.problem, GET_PROGRAM)
+            if seen.policy is None:
+                raise Refused(f"encrypt {want.path}", program.problem, GET_PROGRAM + OR_NONE)
+            raise Refused(f"open {want.path}", program.problem, f"{GET_PROGRAM}: nothing else opens this directory.")
         opens = seen.policy is None or (want.state == "unlocked" and seen.key != "present")
         if opens:
             self._usable_secret(want, have, new=seen.policy is None)
@@ -234,8 +237,8 @@ class ProgramResource(EncryptionResource):
         """The program's configuration on the node, and its folders on the mount."""
         steps = []
         if not have.config:
-            words = fscrypt_program.setup_host()
-            steps.append(_program_step("configure", CONFIG, "the program has no configuration", words))
+            words, reason = fscrypt_program.setup_host(), "the program has no configuration"
+            steps.append(Step(KIND, "configure", CONFIG, reason, words, timeout=fscrypt_program.SETUP_TIMEOUT))
         elif config_of(want, have.config).version != "2":
             write = FileWrite(CONFIG, fscrypt_program.with_version_2(have.config))
             reason = f"policy_version {config_of(want, have.config).version} is to be 2: Lustre takes no other"

@@ -22,10 +22,9 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_
 )
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
-GET_PROGRAM = (
-    f"Install the package fscrypt, {fscrypt_program.SINCE} or newer; or leave out protector: "
-    "the kernel's own calls encrypt without any program."
-)
+GET_PROGRAM = f"Install the package fscrypt, {fscrypt_program.SINCE} or newer"
+#: What may be said besides where nothing is encrypted yet.
+OR_NONE = "; or leave out protector: the kernel's own calls encrypt without any program."
 _LONGEST = 4096
 
 
