@@ -73,6 +73,13 @@ problems:
   type: list
   elements: str
   sample: []
+ends:
+  description: Until when the contexts of root are valid, in the shape of RV(lustre.core.verify_expiry#module:ends).
+  returned: always, unless an option is unusable
+  type: list
+  elements: dict
+  sample:
+    - {kind: context, object: mdc.fs1-MDT0000-mdc-ff3d526c8886a800, ends: 1796118791, days_left: 0.4, days_old: null}
 healthy:
   description: Whether nothing is wrong.
   returned: always, unless an option is unusable

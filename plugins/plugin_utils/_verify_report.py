@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Sequence
 
+from ansible_collections.lustre.core.plugins.plugin_utils._lasting import lasting_table
 from ansible_collections.lustre.core.plugins.plugin_utils._operations import declared_targets
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import plain
@@ -19,7 +20,7 @@ _NAME = ".lustre-verify-"
 
 
 def verify_data(filesystems: Any, results: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry per host, the problems of the site, and the verdict.
+    """One entry per host, the problems of the site, what ends when, and the verdict.
 
     ``results`` maps each host to the return of ``lustre.core.verify`` (or a list of returns,
     ``lustre.core.verify_shared`` among them); None stands for a host that gave no answer.
@@ -32,6 +33,7 @@ def verify_data(filesystems: Any, results: Mapping[str, Any]) -> dict[str, Any]:
         "checks": checks,
         "hosts": [{key: host[key] for key in ("host", "healthy", "checks", "problems")} for host in hosts],
         "problems": problems,
+        "ends": [{"host": host["host"], **one} for host in hosts for one in host["ends"]],
     }
 
 
@@ -50,7 +52,15 @@ def _host(name: str, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if not checks and not problems:
         problems.append("It gave no answer.")
     targets = [target["label"] for answer in answers for target in answer.get("targets") or ()]
-    return {"host": name, "healthy": not problems, "checks": checks, "problems": problems, "targets": targets}
+    ends = [one for answer in answers for one in answer.get("ends") or ()]
+    return {
+        "host": name,
+        "healthy": not problems,
+        "checks": checks,
+        "problems": problems,
+        "targets": targets,
+        "ends": ends,
+    }
 
 
 def _placement(filesystems: Any, hosts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -100,6 +110,8 @@ def verify_table(filesystems: Any, results: Mapping[str, Any]) -> str:
     ]
     if rows:
         parts.append("\n".join(table(("HOST", "CHECKS", "RESULT"), rows)))
+    if data["ends"]:
+        parts.append("\n".join(lasting_table(data["ends"])))
     found = [f"{host['host']}: {text}" for host in data["hosts"] for text in host["problems"]]
     found += [f"site: {text}" for text in data["problems"]]
     if found:

@@ -204,6 +204,7 @@ def given_keys() -> dict[str, frozenset[str]]:
         "site_info": literal_keys("plugins/module_utils/_readers/site_info.py", "site_of"),
         "verify": literal_keys("plugins/module_utils/_readers/verify.py", "verify"),
         "verify_encrypted": literal_keys("plugins/module_utils/_readers/ciphertext.py", "inspect"),
+        "verify_expiry": literal_keys("plugins/module_utils/_readers/verify_expiry.py", "verify"),
         "verify_security": literal_keys("plugins/module_utils/_readers/verify_security.py", "verify"),
         "verify_tenants": literal_keys("plugins/module_utils/_readers/verify_tenants.py", "verify"),
         "verify_shared": literal_keys("plugins/module_utils/_readers/shared_files.py", "act"),

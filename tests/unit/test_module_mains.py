@@ -32,6 +32,7 @@ OPTIONS = {
     "target": ({"targets": [{"kind": "mgt", "device": "/dev/sdb"}]}, "targets[0].device: /dev/sdb is a name that the kernel gives"),
     "verify": ({"want": {}, "size": 1}, "size: 1 bytes are not a small file"),
     "verify_encrypted": ({"paths": ["vault"]}, "paths[0]: 'vault' is not an absolute path"),
+    "verify_expiry": ({"database": ["a"], "realm": "a b"}, "realm: 'a b' is not the name of a realm"),
     "verify_security": ({"rules": [{"target": "fs1"}]}, "rules[0]"),
     "verify_shared": ({"action": "read", "files": [{"path": "/mnt/fs1/x"}]}, "files[0].content: is missing"),
     "verify_tenants": ({"want": {"apart": {"/mnt/a": []}}}, "want.apart./mnt/a: no tenant has its mount there"),

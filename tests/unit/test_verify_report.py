@@ -39,6 +39,7 @@ def test_a_healthy_site() -> None:
             {"host": "client1", "healthy": True, "checks": 3, "problems": []},
         ],
         "problems": [],
+        "ends": [],
     }
     table = verify_table(SITE, results)
     assert table.splitlines()[1].split() == ["oss1", "1", "ok"]
@@ -92,6 +93,38 @@ def test_many_hosts_share_a_line() -> None:
     lines = verify_table(SITE, results).splitlines()
     assert lines[0] == "30 hosts without a problem: client0, client1, client2, client3, client4 and 25 more"
     assert "  1. bad: It is broken." in lines
+
+
+def lasting(kind, thing, left=None, old=None):
+    return {"kind": kind, "object": thing, "ends": 1 if left else 0, "days_left": left, "days_old": old}
+
+
+def test_of_what_ends_the_first_of_each_kind_is_shown_whatever_their_number() -> None:
+    clients = {
+        f"client{number}": [
+            node(),
+            {
+                "checks": [OK],
+                "ends": [lasting("context", "mdc.x", 0.5 + number), lasting("keytab", "root", None, number)],
+            },
+        ]
+        for number in range(300)
+    }
+    kdc = {"checks": [OK], "ends": [lasting("principal", "mds@A", 20.0), lasting("principal", "root@A", -1.0)]}
+    lines = verify_table(SITE, clients | {"kdc1": kdc}).splitlines()
+    at = lines.index("WHAT LASTS  COUNT  DAYS LEFT  DAYS OLD  THE FIRST TO END, OR THE OLDEST")
+    assert lines[at + 1 : at + 5] == [
+        "principal   2      -1.0                 root@A on kdc1",
+        "keytab      300               299.0     root on client299",
+        "context     300    0.5                  mdc.x on client0",
+        "",
+    ]
+    data = verify_data(SITE, {"kdc1": kdc})
+    assert data["ends"][0] == {"host": "kdc1", **kdc["ends"][0]} and data["healthy"]
+
+
+def test_where_nothing_ends_nothing_is_shown() -> None:
+    assert "WHAT LASTS" not in verify_table(SITE, {"a": node()})
 
 
 def test_who_writes_and_who_reads() -> None:

@@ -89,7 +89,10 @@ def test_a_flavor_without_a_context_of_root_is_no_security(fake, shown):
 
 def test_contexts_that_end_soon_are_told_on_demand(fake):
     text = connected(MDC, "krb5p") + context(MDC, left=86400)
-    assert verifier(node(fake, text)).verify()["healthy"]
+    found = verifier(node(fake, text)).verify()
+    assert found["healthy"] and found["ends"] == [
+        {"kind": "context", "object": MDC, "ends": 87400, "days_left": 1.0, "days_old": None}
+    ]
     found = verifier(node(fake, text), days=3).verify()
     assert found["problems"] == [f"The context of {MDC} ends in 1 days."]
 
@@ -131,7 +134,7 @@ def test_clocks(fake, offset, words):
 
 
 def test_a_node_without_rules_and_clock_is_asked_nothing(fake):
-    assert verifier(fake([]), []).verify() == {"checks": [], "problems": [], "healthy": True}
+    assert verifier(fake([]), []).verify() == {"checks": [], "problems": [], "healthy": True, "ends": []}
 
 
 def test_the_time_of_the_controller_is_right_in_every_time_zone():

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Iterable, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli.keytab_file import ENCTYPES
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolError, ToolMissing, UnknownOutput
@@ -77,6 +77,8 @@ _PROBLEMS = (
     (re.compile(r"Key table file '.*' not found"), "no keytab"),
     (re.compile(r"(?:Password incorrect|Preauthentication failed|Decrypt integrity check failed) while "), "wrong key"),
     (re.compile(r"Client '.*' not found in Kerberos database"), "unknown principal"),
+    (re.compile(r"Client's entry in database has expired while "), "expired"),
+    (re.compile(r"Password has expired while "), "key expired"),
     (re.compile(r"Cannot (?:contact any KDC|find KDC) for realm "), "no KDC"),
     (re.compile(r"Clock skew too great"), "clock"),
     (re.compile(r"KDC has no support for encryption type|Bad encryption type|no permitted"), "encryption"),
@@ -143,13 +145,19 @@ def parse_kvno_errors(text: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Principal:
-    """A principal of the database; ``keys`` are its (version, encryption type), newest first as the KDC has them."""
+    """A principal of the database; ``keys`` are its (version, encryption type), newest first as the KDC has them.
+
+    ``expires``, ``key_expires``: seconds since 1970, 0 for never.  With the first over, the KDC gives no ticket to it or for
+    it; with the second (kadmin calls it the password's), none to it.
+    """
 
     name: str
     changed: int
     max_life: int
     kvno: int
     keys: tuple[tuple[int, int], ...] = ()
+    expires: int = 0
+    key_expires: int = 0
 
     def enctypes(self, version: int) -> tuple[str, ...]:
         return tuple(ENCTYPES.get(kind, f"enctype {kind}") for found, kind in self.keys if found == version)
@@ -193,6 +201,37 @@ class Kadmin:
         out, err = self.run(run, [("getprinc", "-terse", name) for name in names])
         parse_missing(err)
         return parse_terse(out)
+
+
+def names_of_realm(given: Any, realm: str, path: str) -> tuple[str, ...]:
+    """Principals of one realm, with it, each once; BadValue for any other."""
+    found: list[str] = []
+    for number, name in enumerate(given):
+        checked = check_principal(name, f"{path}[{number}]")
+        checked += "" if "@" in checked else f"@{realm}"
+        if not checked.endswith(f"@{realm}"):
+            raise BadValue(f"{path}[{number}]", f"{checked} is not of the realm {realm}", "Name one realm per call.")
+        found += [] if checked in found else [checked]
+    return tuple(found)
+
+
+def kadmin_from_options(options: Mapping[str, Any], realm: str) -> Kadmin:
+    """Of the options ``admin``, ``admin_keytab`` and ``server``; BadValue where they do not fit together."""
+    admin, keytab, server = (str(options.get(key) or "") for key in ("admin", "admin_keytab", "server"))
+    if bool(admin) != bool(keytab):
+        raise BadValue(
+            "admin", "an administrator and the keytab of it belong together", "Give both admin and admin_keytab."
+        )
+    if server and not admin:
+        raise BadValue(
+            "server", "kadmin.local knows no server", "Give admin and admin_keytab as well, or leave it out."
+        )
+    if admin:
+        check_principal(admin, "admin")
+    for name, value in (("admin_keytab", keytab), ("server", server)):
+        if any(sign.isspace() for sign in value) or value.startswith("-"):
+            raise BadValue(name, f"{value!r} cannot be used", "Give a plain path or host name.")
+    return Kadmin(realm, admin, keytab, server)
 
 
 def stdin_of(requests: Iterable[Sequence[str]]) -> str:
@@ -245,6 +284,12 @@ def _principal(name: str, rest: Sequence[str], line: str) -> Principal:
         if count < 0 or len(numbers) != 4 * count or len(rest) < 15 + 4 * count:
             raise ValueError
         keys = tuple((numbers[4 * n + 1], numbers[4 * n + 2]) for n in range(count))
-        return Principal(name, int(rest[1]), int(rest[3]), int(rest[7]), keys)
+        changed, expires, key_expires = (_moment(rest[at]) for at in (1, 0, 2))
+        return Principal(name, changed, int(rest[3]), int(rest[7]), keys, expires, key_expires)
     except (ValueError, IndexError):
         raise UnknownOutput("kadmin", "a principal", line) from None
+
+
+def _moment(text: str) -> int:
+    """What is later than January 2038 is printed as a negative number of 32 bits (recorded: kadmin-expiry)."""
+    return int(text) % (1 << 32)

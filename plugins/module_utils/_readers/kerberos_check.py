@@ -34,11 +34,13 @@ MAX_SKEW = 150
 #: Types that Lustre's kernel code knows: those with SHA-2 came with 2.17.
 SHA1, SHA2 = frozenset({17, 18}), frozenset({19, 20})
 _SINCE_SHA2 = (2, 17)
-_REMEDIES = {
+REMEDIES = {
     "no keytab": "Bring the node its keys (lustre.core.keytab).",
     "no entry": "Bring the node this key (lustre.core.keytab).",
     "wrong key": "The KDC has another key for it, most often a newer version: export it and merge it with lustre.core.keytab.",
     "unknown principal": "Make it on the KDC (lustre.core.kdc_principal), or correct its name.",
+    "expired": "On the KDC: kadmin.local modprinc -expire never, or with a later date, and this name.",
+    "key expired": "Give it a new key (lustre.core.rotate_keytabs), or on the KDC: kadmin.local modprinc -pwexpire never, and this name.",
     "no KDC": "Check that the KDC runs and that this node reaches its port 88, by UDP and TCP.",
     "clock": "Set the clocks of this node and the KDC by a time service (chrony).",
     "encryption": "Give the KDC, the keytab and permitted_enctypes of krb5.conf a type in common.",
@@ -151,7 +153,7 @@ class Checker:
             ours = [entry for entry in entries if krb5.same_principal(entry.principal, name)]
             found = ", ".join(sorted({f"version {entry.kvno}" for entry in ours})) or "no key"
             held = ", ".join(sorted({entry.principal for entry in entries})) or "none"
-            problem = "" if ours else f"{path} has no key of {name}; there are keys of {held}. {_REMEDIES['no entry']}"
+            problem = "" if ours else f"{path} has no key of {name}; there are keys of {held}. {REMEDIES['no entry']}"
             self._told("key", name, "a key", found, problem)
             if ours:
                 self._enctypes(name, frozenset(entry.enctype for entry in ours), node, lustre)
@@ -209,7 +211,7 @@ class Checker:
         answer = krb5.kinit(self.run, path, name, cache)
         problem = ""
         if answer.problem:
-            problem = f"{path} gives no ticket for {name} ({answer.said}). {_REMEDIES[answer.problem]}"
+            problem = f"{path} gives no ticket for {name} ({answer.said}). {REMEDIES[answer.problem]}"
         self._told("ticket", name, "a ticket", answer.said or "a ticket", problem)
         return not answer.problem
 
@@ -226,7 +228,7 @@ class Checker:
         problem = ""
         if version not in held:
             told = ", ".join(map(str, held))
-            problem = f"The KDC makes tickets for version {version} of {name}, and the keytab has {told}. {_REMEDIES['wrong key']}"
+            problem = f"The KDC makes tickets for version {version} of {name}, and the keytab has {told}. {REMEDIES['wrong key']}"
         self._told("version", name, str(version), ", ".join(map(str, held)), problem)
 
 

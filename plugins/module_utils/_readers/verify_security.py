@@ -44,6 +44,7 @@ class SecurityVerifier:
     inspector: Callable[..., SecurityInspector] = SecurityInspector
     checks: list[Check] = field(default_factory=list, init=False)
     problems: list[str] = field(default_factory=list, init=False)
+    ends: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     @classmethod
     def from_options(cls, run: Runner, rules: Sequence[Mapping[str, Any]], **more: Any) -> SecurityVerifier:
@@ -66,6 +67,7 @@ class SecurityVerifier:
             "checks": [check.public() for check in self.checks],
             "problems": list(dict.fromkeys(self.problems)),
             "healthy": not self.problems,
+            "ends": self.ends,
         }
 
     def _clock(self) -> None:
@@ -105,10 +107,19 @@ class SecurityVerifier:
 
     def _ending(self, found: Mapping[str, Any]) -> Iterator[Check]:
         """How long root's contexts last; they are made anew by themselves for as long as the keys are good."""
-        if self.days <= 0:
-            return
         for context in found["contexts"]:
             if context["uid"] != 0 or not context["valid"]:
+                continue
+            self.ends.append(
+                {
+                    "kind": "context",
+                    "object": context["name"],
+                    "ends": context["expires"],
+                    "days_left": context["days"],
+                    "days_old": None,
+                }
+            )
+            if self.days <= 0:
                 continue
             left = f"{context['days']:g} days"
             problem = "" if context["days"] >= self.days else f"The context of {context['name']} ends in {left}."

@@ -46,8 +46,8 @@ class PrincipalsWant:
     def from_options(cls, options: Mapping[str, Any], export: Sequence[str] = ()) -> PrincipalsWant:
         require_known(options, _KNOWN, "options")
         realm = krb5.check_realm(options.get("realm"), "realm")
-        names = _names(options.get("principals") or (), realm, "principals")
-        consent = _names(options.get("consent") or (), realm, "consent")
+        names = krb5.names_of_realm(options.get("principals") or (), realm, "principals")
+        consent = krb5.names_of_realm(options.get("consent") or (), realm, "consent")
         kinds = tuple(
             krb5.check_enctype(kind, f"enctypes[{n}]") for n, kind in enumerate(options.get("enctypes") or ENCTYPES)
         )
@@ -65,42 +65,15 @@ class PrincipalsWant:
             raise BadValue(
                 "purge_old", problem, "Rotate first, bring the new keys to the hosts, and purge in a later call."
             )
-        keys = _names(export, realm, "export")
+        keys = krb5.names_of_realm(export, realm, "export")
         strange = [name for name in keys if name not in names or state == "absent"]
         if strange:
             raise BadValue(
                 "export", f"{strange[0]} is not one of the principals that are to be there", "Name it there."
             )
-        return cls(names, _kadmin(options, realm), kinds, state == "present", consent, older, purge, keys)
-
-
-def _names(given: Any, realm: str, path: str) -> tuple[str, ...]:
-    found: list[str] = []
-    for number, name in enumerate(given):
-        checked = krb5.check_principal(name, f"{path}[{number}]")
-        checked += "" if "@" in checked else f"@{realm}"
-        if not checked.endswith(f"@{realm}"):
-            raise BadValue(f"{path}[{number}]", f"{checked} is not of the realm {realm}", "Name one realm per call.")
-        found += [] if checked in found else [checked]
-    return tuple(found)
-
-
-def _kadmin(options: Mapping[str, Any], realm: str) -> Kadmin:
-    admin, keytab, server = (str(options.get(key) or "") for key in ("admin", "admin_keytab", "server"))
-    if bool(admin) != bool(keytab):
-        raise BadValue(
-            "admin", "an administrator and the keytab of it belong together", "Give both admin and admin_keytab."
+        return cls(
+            names, krb5.kadmin_from_options(options, realm), kinds, state == "present", consent, older, purge, keys
         )
-    if server and not admin:
-        raise BadValue(
-            "server", "kadmin.local knows no server", "Give admin and admin_keytab as well, or leave it out."
-        )
-    if admin:
-        krb5.check_principal(admin, "admin")
-    for name, value in (("admin_keytab", keytab), ("server", server)):
-        if any(sign.isspace() for sign in value) or value.startswith("-"):
-            raise BadValue(name, f"{value!r} cannot be used", "Give a plain path or host name.")
-    return Kadmin(realm, admin, keytab, server)
 
 
 Have = Mapping[str, Principal]
