@@ -5,6 +5,7 @@ A new parser gets one entry: how it is called with one text, and texts that it u
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.gss_want im
 from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import ParamWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit import fuzz_fscrypt, fuzz_nodemap
-from tests.unit.fake_runner import load_transcript
+from tests.unit.fake_runner import load_cases, load_transcript
 from tests.unit.fuzzing import TEXT, Case, answering, kept, recorded, recorded_in
 from tests.unit.keytab_support import REAL as REAL_KEYTABS
 from tests.unit.models.gss_model import GssNode
@@ -222,6 +223,7 @@ KRB5_CONF = ("includedir /etc/krb5.conf.d/\n[libdefaults]\n default_realm = R\n[
 #: Files of bytes, as text of as many letters.
 KEYTABS = tuple(data.decode("latin-1") for data in REAL_KEYTABS.values())
 CCACHE = ("\x05\x04\0\x0c\0\x01\0\x08\xff\xff\xfd\xa8\0\0\0\0" + "\0\0\0\x01" * 3 + "R" + "\0\0\0\x01p",)
+TICKETS = base64.b64decode(load_cases("ticket_cache")["cache"].replace(" ", "")).decode("latin-1")
 
 PROJECTS = recorded("quota/project-d")
 EXPORTS = tuple(text.partition("=\n")[2] for text in recorded("nodemap/exports"))
@@ -230,6 +232,9 @@ EXPORTS = tuple(text.partition("=\n")[2] for text in recorded("nodemap/exports")
 CASES: dict[str, Case] = {
     "ccache_file.parse_cache": Case(
         lambda text: ccache_file.parse_cache(text.encode("latin-1", "replace"), "/c"), CCACHE
+    ),
+    "ccache_file.parse_tickets": Case(
+        lambda text: ccache_file.parse_tickets(text.encode("latin-1", "replace"), "/c"), (*CCACHE, TICKETS)
     ),
     "keytab_file.parse_keytab": Case(
         lambda text: keytab_file.parse_keytab(text.encode("latin-1", "replace"), "/k"), KEYTABS
