@@ -12,7 +12,7 @@ short_description: Check that the security of the description is in force on a n
 version_added: 0.1.0
 description:
   - Checks each connection of the node for the flavor that the rules give it, and for a security context that both ends agreed on. On servers it
-    also looks for clients that are connected without one, where the rules ask for it.
+    also looks for clients and servers that are connected without one to a target or to the MGS, where the rules ask for it.
   - Flavors come into force one connection after the other, so they are waited for, up to O(timeout).
   - Nothing is changed. Each check is in RV(checks), what is wrong in RV(problems).
 options:

@@ -97,6 +97,11 @@ def test_contexts_that_end_soon_are_told_on_demand(fake):
     assert found["problems"] == [f"The context of {MDC} ends in 1 days."]
 
 
+def test_what_servers_are_asked():
+    names = ("nodemap.*.exports", "mgs.MGS.exports.*.uuid", "mdt.*.num_exports", "obdfilter.*.num_exports")
+    assert names == exports.PARAMETERS
+
+
 def test_a_server_finds_who_is_connected_without_saying_who_it_is(fake):
     rows = [
         ("10.77.0.41@tcp", CLIENT, "fs1-MDT0000"),
@@ -106,8 +111,63 @@ def test_a_server_finds_who_is_connected_without_saying_who_it_is(fake):
         ("10.77.0.43@tcp", CLIENT, "fs2-MDT0000"),
     ]
     found = verifier(node(fake, served("10.77.0.41@tcp"), export_list(*rows))).verify()
-    assert told(found) == [("anonymous", True), ("anonymous", False)]
+    assert told(found) == [("anonymous", True), ("anonymous", False), ("anonymous", False)]
     assert "10.77.0.42@tcp is connected to fs1-MDT0000 without a valid security context" in found["problems"][0]
+    assert found["problems"][0].endswith("and evict it if it does not switch.")
+    # a server is not told to be evicted
+    assert found["problems"][1].startswith("MDT0001 of 10.77.0.12@tcp is connected to fs1-MDT0000 without a valid")
+    assert "evict" not in found["problems"][1]
+
+
+def test_servers_must_say_who_they_are_to_each_other_where_the_rules_ask(fake):
+    rows = [
+        ("10.77.0.11@tcp", "fs1-MDT0000-mdtlov_UUID", "fs1-OST0000"),
+        ("10.77.0.11@tcp", "fs1-MDT0000-lwp-OST0000_UUID", "fs1-OST0000"),
+        ("10.77.0.41@tcp", CLIENT, "fs1-OST0000"),
+    ]
+    rules = [{"target": "fs1", "direction": "mdt2ost", "flavor": "skpi"}]
+    found = verifier(node(fake, "", export_list(*rows)), rules).verify()
+    assert told(found) == [("anonymous", False)] and "MDT0000 of 10.77.0.11@tcp" in found["problems"][0]
+    found = verifier(node(fake, "", export_list(*rows)), [{**rules[0], "direction": "mdt2mdt"}]).verify()
+    assert told(found) == []
+
+
+def test_a_context_of_another_mechanism_is_not_what_is_wanted(fake):
+    """After a change from Kerberos to shared keys: the old context is valid, and says nothing of the new keys."""
+    rows = [("10.77.0.41@tcp", CLIENT, "fs1-MDT0000")]
+    text = served("10.77.0.41@tcp")
+    found = verifier(node(fake, text, export_list(*rows)), [{"target": "fs1", "flavor": "skpi"}]).verify()
+    assert told(found) == [("anonymous", False)]
+    assert "is connected to fs1-MDT0000 with a context of krb5 only, where skpi is wanted" in found["problems"][0]
+
+
+def test_whose_name_is_not_known_must_say_who_it_is(fake):
+    found = verifier(node(fake, "", export_list(("10.77.0.41@tcp", "some_UUID", "fs1-MDT0000")))).verify()
+    assert told(found) == [("anonymous", False)]
+
+
+def test_who_is_connected_to_the_mgs(fake):
+    listed = (
+        f"mgs.MGS.exports.0@lo.uuid={CLIENT}\nmgs.MGS.exports.10.77.0.41@tcp.uuid=\n{CLIENT}\n{CLIENT.replace('0d', '1d')}\n"
+        f"mgs.MGS.exports.10.77.0.42@tcp.uuid={CLIENT}\nmgs.MGS.exports.10.77.0.43@tcp.uuid=\n"
+    )
+    text = served("10.77.0.41@tcp", device="mgs.MGS")
+    rules = [{"target": "_mgs", "flavor": "krb5p"}]
+    found = verifier(node(fake, text, listed), rules).verify()
+    assert told(found) == [("anonymous", True), ("anonymous", True), ("anonymous", False)]
+    assert (
+        found["problems"][0].startswith("10.77.0.42@tcp is connected to MGS without")
+        and "evict" not in found["problems"][0]
+    )
+    assert told(verifier(node(fake, text, listed)).verify()) == [], (
+        "the rules of a file system are not those of the MGS"
+    )
+
+
+def test_targets_without_a_list_of_who_is_connected_are_a_problem(fake):
+    found = verifier(node(fake, "", "mdt.fs1-MDT0000.num_exports=7\n")).verify()
+    assert "there are targets and no list" in found["problems"][0]
+    assert verifier(node(fake, "", "mdt.fs1-MDT0000.num_exports=7\n" + export_list())).verify()["healthy"]
 
 
 @pytest.mark.parametrize(

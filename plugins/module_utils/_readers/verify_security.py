@@ -21,8 +21,8 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.flavor_want
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 _GATHER = ("imports", "contexts", "server_contexts")
-#: Devices of targets, as server contexts name them.
-_SERVERS = ("mdt.", "obdfilter.")
+#: Kinds of devices that are connected to, as server contexts name them.
+_SERVERS = ("mdt", "obdfilter", "mgs")
 
 
 @dataclass
@@ -126,55 +126,67 @@ class SecurityVerifier:
             yield Check("expiry", context["name"], f"at least {self.days:g} days", left, problem)
 
     def _anonymous(self, contexts: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
-        """Seen from the server: no client is connected that did not say who it is, where the rules ask for it."""
-        names = _parts(contexts)
-        answer = self._exports()
-        for export in answer:
-            wanted = self._of_client(export.device)
-            if not export.of_client or export.nid.endswith("@lo") or wanted is None:
+        """Seen from the server: nobody is connected who did not say who it is, where the rules ask for it.
+
+        That is all that can be looked at without harm: the flavor of a connection is shown at the other end only, and
+        Lustre's tools make no connection that does not follow the rules, so that a server could be seen to refuse it.
+        """
+        known = _known(contexts)
+        for export in self._exports():
+            wanted = None if export.nid.endswith("@lo") else self._of(export)
+            if wanted is None:
                 continue
-            known = export.nid in names.get(export.device, ())
-            problem = (
-                ""
-                if known
-                else f"{export.nid} is connected to {export.device} without a valid security context, where {wanted} is wanted. It came "
-                "before the rule, or a rule lets it: see lustre.core.security_info there, and evict it if it does not switch."
-            )
-            yield Check(
-                "anonymous", f"{export.nid} at {export.device}", wanted, "known" if known else "anonymous", problem
-            )
+            mechanisms = known.get(export.device, {}).get(export.nid, set())
+            found, problem = "known", ""
+            if srpc.mechanism(wanted) not in mechanisms:
+                found = f"known by {', '.join(sorted(mechanisms))}" if mechanisms else "anonymous"
+                problem = _stranger(export, wanted, mechanisms)
+            yield Check("anonymous", f"{export.nid} at {export.device}", wanted, found, problem)
 
     def _exports(self) -> list[exports.Export]:
-        result = lctl.run_batch(self.run, [("get_param", exports.PARAMETER)])
-        answer = lctl_params.parse(result.out, result.err, [exports.PARAMETER])
-        rows = (exports.parse(text) for name, text in answer.values.items() if name.endswith(".exports"))
-        return list(dict.fromkeys(row for found in rows for row in found))
+        result = lctl.run_batch(self.run, lctl.chunked(("get_param",), exports.PARAMETERS))
+        return exports.of_node(lctl_params.parse(result.out, result.err, exports.PARAMETERS).values)
 
-    def _of_client(self, device: str) -> str | None:
-        """The flavor that clients of a target must use; None where none that needs keys is asked for."""
-        match = srpc.TARGET.match(device)
-        if match is None or not match["kind"]:
-            return None
-        direction = f"cli2{match['kind'].lower()}"
+    def _of(self, export: exports.Export) -> str | None:
+        """The flavor that who is connected must use; None where none that needs keys is asked for."""
+        match = srpc.TARGET.match(export.device)
+        direction, targets = "", {srpc.MGS}
+        if export.device != exports.MGS:
+            if match is None or not match["kind"] or not export.source:
+                return None
+            direction, targets = f"{export.source}2{match['kind'].lower()}", {export.device, match["fsname"]}
         fitting = [
             rule
             for rule in self.rules
-            if rule.target in (device, match["fsname"])
-            and rule.network == srpc.ANY_NETWORK
-            and rule.direction in ("", direction)
+            if rule.target in targets and rule.network == srpc.ANY_NETWORK and rule.direction in ("", direction)
         ]
         flavor = max(fitting, key=lambda rule: rule.specific).flavor if fitting else ""
         return flavor if srpc.mechanism(flavor) else None
 
 
-def _parts(contexts: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """By target, the NIDs that have a valid context with it."""
-    found: dict[str, set[str]] = {}
+def _known(contexts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, set[str]]]:
+    """By target and NID, the mechanisms (``krb5``, ``sk``) of the valid contexts."""
+    found: dict[str, dict[str, set[str]]] = {}
     for context in contexts:
         kind, _dot, device = context["name"].partition(".")
-        if f"{kind}." in _SERVERS and context["valid"]:
-            found.setdefault(device, set()).add(context["peer"])
+        if kind in _SERVERS and context["valid"]:
+            mechanism = srpc.mechanism(context["mechanism"]) or context["mechanism"]
+            found.setdefault(device, {}).setdefault(context["peer"], set()).add(mechanism)
     return found
+
+
+def _stranger(export: exports.Export, wanted: str, mechanisms: set[str]) -> str:
+    who = export.nid if export.owner == "a client" else f"{export.owner} of {export.nid}"
+    has = (
+        f"with a context of {', '.join(sorted(mechanisms))} only" if mechanisms else "without a valid security context"
+    )
+    evict = (
+        ", and evict it if it does not switch" if export.owner == "a client" and export.device != exports.MGS else ""
+    )
+    return (
+        f"{who} is connected to {export.device} {has}, where {wanted} is wanted. It came before the rule, or a rule lets it: see "
+        f"lustre.core.security_info there{evict}."
+    )
 
 
 def _remedy(entry: Mapping[str, Any]) -> str:
