@@ -104,6 +104,8 @@ class CommandRunner:
 
 def _ended_early(process: Any, timeout: float) -> Result:
     """The result of a program that ended without having read its input: what it said and its exit code tell why."""
+    # Closing it may be what failed: it then counts as closed, and communicate() would flush it all the same.
+    process.stdin = None
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
