@@ -74,6 +74,7 @@ _value:
     - C(roles) is the list of the host's roles (C(mgs), C(mds), C(oss), C(router), C(client)), C(filesystems) that of the
       file systems it has a part in, C(backends) that of the backends of its targets.
     - C(zpools) lists the pools that its targets ask for (C(primary) is true where the pool is to be created).
+    - C(luks) lists the containers below its targets, where there are any.
     - Only where the description asks for security - C(flavors), C(ssk_keys), C(gss), C(nodemaps) and C(encryption) hold options of the
       modules of these names (C(ssk_keys) and C(nodemaps) of the singular), C(kerberos) the realm, the full name and the
       principals of the host, C(ssk_keys_gone) key files of nodemaps that are to be absent.

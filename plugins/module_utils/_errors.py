@@ -107,6 +107,13 @@ class ToolMissing(LustreError):
         )
 
 
+class NotThereYet(LustreError):
+    """A look needs what only a step before it makes (a container that is not open yet): nothing can be said so far."""
+
+    def __init__(self, what: str, found: str) -> None:
+        super().__init__(f"{what} cannot be looked at: {found}.")
+
+
 class UnknownOutput(LustreError):
     """A tool printed something that no parser of ours knows: never guess, stop."""
 

@@ -21,7 +21,13 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource, converge
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError, ToolError, ToolMissing
+from ansible_collections.lustre.core.plugins.module_utils._errors import (
+    BadValue,
+    LustreError,
+    NotThereYet,
+    ToolError,
+    ToolMissing,
+)
 from ansible_collections.lustre.core.plugins.module_utils._module import step_line, text_of
 from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
@@ -33,7 +39,7 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
 #: since the lnet part writes the unit's drop-in; keys and who makes contexts of them come before anything is mounted that
-#: would wait for them; pools come before the targets on them; directories are encrypted where they are mounted.
+#: would wait for them; pools and containers come before the targets on them; directories are encrypted where they are mounted.
 PHASES = (
     "firewall",
     "lnet",
@@ -41,6 +47,7 @@ PHASES = (
     "credentials",
     "gss",
     "zpools",
+    "luks",
     "params_mount",
     *TARGET_PHASES,
     "client",
@@ -53,7 +60,7 @@ PHASES = (
 )
 LNET_UNIT = "lnet.service"
 #: Kinds whose state stands below their own name in the state of the node.
-_BY_NAME = ("lnet", "firewall", "credentials", "gss", "encryption")
+_BY_NAME = ("lnet", "firewall", "credentials", "gss", "luks", "encryption")
 _ACTED_ON = (
     "firewall",
     "lnet",
@@ -62,6 +69,7 @@ _ACTED_ON = (
     "gss",
     "kerberos",
     "zpools",
+    "luks",
     "targets",
     "mounts",
     "directories",
@@ -171,6 +179,8 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     units = make.make(lambda: ServiceResource.from_options(services, "services"))
     security = make.make(lambda: _security(options)) or []
     zpool = make.make(lambda: _zpools(pools)) if pools else None
+    containers = options.get("luks") or ()
+    luks = make.make(lambda: _luks(containers)) if containers else []
     target = make.make(lambda: _targets(targets)) if targets else None
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
     directories = make.make(lambda: _directories(folders)) if folders else []
@@ -191,11 +201,14 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     parts += security
     if zpool is not None:
         parts.append(Part("zpools", zpool))
+    parts += luks
     parts += _params("params_mount", [param for param in params if param.get("scope") == "mount"], ())
     for phase in TARGET_PHASES:
         if target is not None:
             chosen = [want for want in target.wants if _target_phase(want.kind, want.index) == phase]
-            in_plan = type(target)(chosen, target.files, coming_pools=sorted(zpool.coming) if zpool is not None else ())
+            pooled = sorted(zpool.coming) if zpool is not None else ()
+            opened = [want.mapping for part in luks for want in part.resource.wants]
+            in_plan = type(target)(chosen, target.files, coming_pools=pooled, coming_devices=opened)
             parts.append(Part(phase, type(target)(chosen, target.files), in_plan))
         parts.append(Part(phase, _up(mount, phase)))
     parts.append(Part("client", _up(mount, "client")))
@@ -264,6 +277,14 @@ def _zpools(pools: Sequence[Mapping[str, Any]]) -> Any:
     from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 
     return ZpoolResource.from_options(pools, "zpools")
+
+
+def _luks(containers: Sequence[Mapping[str, Any]]) -> list[Part]:
+    """Containers as far as a node can see to them: keys are the role's, the first server's containers that of its run."""
+    from ansible_collections.lustre.core.plugins.module_utils._resources.luks import LuksResource
+
+    made = LuksResource.from_options(containers, "luks")
+    return [Part("luks", made, LuksResource(made.wants, made.files, made.local, coming=True))]
 
 
 def _targets(targets: Sequence[Mapping[str, Any]]) -> Any:
@@ -355,7 +376,9 @@ def converge_node(
         try:
             outcome = converge(watched, run, check_mode=check_mode, **how)
         except LustreError as error:
-            if check_mode and (isinstance(error, ToolMissing) or (pending and isinstance(error, ToolError))):
+            if check_mode and (
+                isinstance(error, (ToolMissing, NotThereYet)) or (pending and isinstance(error, ToolError))
+            ):
                 done.append(
                     PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error, part.resource))
                 )

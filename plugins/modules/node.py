@@ -48,6 +48,14 @@ options:
     description: This node's ZFS pools under targets, each with the options of C(pools) of M(lustre.core.zpool).
     type: list
     elements: dict
+  luks:
+    description:
+      - LUKS containers below targets of this node, each with the options of C(containers) of M(lustre.core.luks), but with C(key_name) in the
+        place of C(key).
+      - A key is never among the options of a node. In check mode, what the role C(lustre_storage) would do with it is planned, and what is in
+        a container that is not open yet is returned as C(unplanned); else a node that needs a key which no key file has is refused.
+    type: list
+    elements: dict
   packages:
     description:
       - What the node needs of packages, with the options of M(lustre.core.packages_info) as keys. What was found is returned in
@@ -179,6 +187,7 @@ options:
       - credentials
       - gss
       - zpools
+      - luks
       - params_mount
       - mgt
       - mdt0
@@ -203,6 +212,7 @@ seealso:
   - module: lustre.core.packages_info
   - module: lustre.core.gss
   - module: lustre.core.zpool
+  - module: lustre.core.luks
   - module: lustre.core.target
   - module: lustre.core.mount
   - module: lustre.core.encryption_policy
@@ -259,7 +269,7 @@ results:
   contains:
     phase: {description: The phase it belongs to., type: str}
     kind:
-      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(target), C(mount), C(directory),
+      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(luks), C(target), C(mount), C(directory),
         C(encryption) or C(param).
       type: str
     changed: {description: Whether it changed something., type: bool}
@@ -415,6 +425,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     # names of keys, and paths of files that hold them
     "encryption": {"type": "list", "elements": "dict"},
     "zpools": {"type": "list", "elements": "dict"},
+    # names of keys, and paths of files that hold them
+    "luks": {"type": "list", "elements": "dict"},
     "packages": {"type": "dict", "options": PACKAGES},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},
     "want": {"type": "dict"},

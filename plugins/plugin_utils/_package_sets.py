@@ -27,6 +27,7 @@ def packages_asked(
     kernel: str = "",
     hold_kernel: Any = True,
     managed: Mapping[str, Any] | None = None,
+    luks: Any = False,
     **asked: Any,
 ) -> dict[str, Any]:
     """The options of ``packages_info``; ``asked`` are those that nothing here changes (version, repositories, directory).
@@ -38,10 +39,11 @@ def packages_asked(
     words = [str(plain(kind)), *(sorted(own or ["ldiskfs"]) if server else []), *(["dkms"] if built else [])]
     none = {"unavailable": _unavailable(words[0], own if server else [], built)}
     hold = boolean(plain(hold_kernel), strict=False)
+    sealed = server and boolean(plain(luks), strict=False)
     return {
         **{key: plain(value) for key, value in asked.items()},
         "families": {
-            str(plain(name)): _family(families[name], "_".join(words), words[0], none, extra, bool(kernel), hold)
+            str(plain(name)): _family(families[name], "_".join(words), words[0], none, extra, bool(kernel), hold, sealed)
             for name in families
         },
         "kernel": plain(kernel),
@@ -60,12 +62,14 @@ def _family(
     extra: Sequence[str],
     other_kernel: bool,
     hold: bool,
+    sealed: bool,
 ) -> dict[str, Any]:
     chosen = plain(family["sets"][name]) if name in family["sets"] else dict(none)
     boot = plain(family["kernel"]["boot"]) if other_kernel else []
+    below = plain(family.get("luks", [])) if sealed else []
     return {
         **chosen,
-        "requires": [*chosen.get("requires", ()), *plain(list(extra)), *boot],
+        "requires": [*chosen.get("requires", ()), *below, *plain(list(extra)), *boot],
         "opposite": plain(family["opposite"][kind]),
         "kernel": plain(family["kernel"]["hold"]) if hold else [],
     }

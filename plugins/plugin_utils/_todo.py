@@ -25,7 +25,7 @@ PLAYS: dict[str, tuple[str, ...]] = {
     "lustre_packages": ("packages",),
     "lustre_lnet": ("firewall", "lnet", "services"),
     "lustre_security": ("credentials", "gss"),
-    "lustre_storage": ("zpools",),
+    "lustre_storage": ("zpools", "luks"),
     "lustre_mgs": ("mgt",),
     "lustre_mds": ("mdt0", "mdt"),
     "lustre_oss": ("ost",),

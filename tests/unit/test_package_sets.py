@@ -56,6 +56,13 @@ def test_a_server_with_both_backends_another_kernel_and_more() -> None:
     assert found["managed"] == ["time"]
 
 
+@pytest.mark.parametrize(("kind", "luks", "needs"), [("server", True, 1), ("server", False, 0), ("client", True, 0)])
+def test_servers_with_containers_need_cryptsetup(kind: str, luks: bool, needs: int) -> None:
+    families = asked(TABLES, kind, ["ldiskfs"] if kind == "server" else [], luks=luks)["families"]
+    assert families["debian"]["requires"] == ["cryptsetup-bin"] * needs
+    assert families["redhat"]["requires"] == ["cryptsetup"] * needs
+
+
 @pytest.mark.parametrize(
     ("kind", "backends", "dkms", "says"),
     [

@@ -26,7 +26,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
 from ansible_collections.lustre.core.plugins.module_utils._cli import zpool as zpool_cli
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, LocalFiles, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.mountdata import TargetData
-from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._errors import NotThereYet, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._options import require_distinct
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step, plan_each
 from ansible_collections.lustre.core.plugins.module_utils._resources import (
@@ -67,17 +67,25 @@ class TargetHave:
 
 
 class TargetResource:
-    """See the Resource protocol.  ``coming_pools``: pools that an earlier resource of the same run will make or import."""
+    """See the Resource protocol.
+
+    ``coming_pools``: pools that an earlier resource of the same run will make or import; ``coming_devices``: containers that
+    one will open, in which nobody can look before.
+    """
 
     kind = "target"
     settle = 0.0
 
     def __init__(
-        self, wants: Sequence[TargetWant], files: Files | None = None, coming_pools: Collection[str] = ()
+        self,
+        wants: Sequence[TargetWant],
+        files: Files | None = None,
+        coming_pools: Collection[str] = (),
+        coming_devices: Collection[str] = (),
     ) -> None:
         self.wants = tuple(wants)
         self.files: Files = files or LocalFiles()
-        self.coming_pools = frozenset(coming_pools)
+        self.coming_pools, self.coming_devices = frozenset(coming_pools), frozenset(coming_devices)
         self._by_object = {want.object: want for want in self.wants}
         self._planned: TargetHave | None = None
 
@@ -133,6 +141,8 @@ class TargetResource:
         try:
             node = self.files.node(want.device)
         except OSError as problem:
+            if isinstance(problem, FileNotFoundError) and want.device in self.coming_devices:
+                raise NotThereYet(want.object, "the container below it is not open yet") from None
             raise Refused(
                 f"look at {want.object}",
                 f"the device cannot be reached on this node ({problem.strerror or problem})",

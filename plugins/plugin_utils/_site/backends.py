@@ -19,6 +19,15 @@ def node_backends(filesystems: Any, host: str) -> list[str]:
     return sorted(found)
 
 
+def has_luks(filesystems: Any, host: str) -> bool:
+    """Whether a target that this host serves is in a LUKS container."""
+    return any(
+        entry.get("luks") and host in (entry.get("servers") or ())
+        for raw in _mappings(filesystems)
+        for entry in _mappings([raw.get("mgs"), *_mappings(raw.get("mdts")), *_mappings(raw.get("osts"))])
+    )
+
+
 def _targets(raw: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
     """The backend and servers of each entry of a file system."""
     default = raw.get("backend") or "ldiskfs"

@@ -31,8 +31,23 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Luks:
+    """The container below a target: on ``device``, opened as ``name``."""
+
+    path: str
+    device: str
+    name: str
+    key_file: str
+    key: str = ""
+
+    @property
+    def mapping(self) -> str:
+        return f"/dev/mapper/{self.name}"
+
+
+@dataclass(frozen=True)
 class Target:
-    """One MGT, MDT or OST."""
+    """One MGT, MDT or OST.  ``device`` is what is mounted: in a container the opened one, ``luks.device`` is then the raw one."""
 
     path: str
     kind: str
@@ -53,11 +68,21 @@ class Target:
     managed_by: str = "site"
     pool: Pool | None = None
     replace: bool = False
+    luks: Luks | None = None
 
     @property
     def label(self) -> str:
         """``fs1-OST000a``; ``MGS`` for a stand-alone MGT."""
-        return "MGS" if self.index is None else f"{self.fsname}-{self.kind.upper()}{self.index:04x}"
+        return label(self.fsname, self.kind, self.index)
+
+    @property
+    def raw(self) -> str:
+        """The device that the description names."""
+        return self.luks.device if self.luks is not None else self.device
+
+
+def label(fsname: str, kind: str, index: int | None) -> str:
+    return "MGS" if index is None else f"{fsname}-{kind.upper()}{index:04x}"
 
 
 @dataclass(frozen=True)

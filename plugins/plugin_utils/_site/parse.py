@@ -15,6 +15,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
     Directory,
     FileSystem,
     Lnet,
+    Luks,
     Mgs,
     Network,
     Param,
@@ -23,6 +24,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
     Site,
     Target,
     Vdev,
+    label,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import Tenant
 from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security import build_kerberos, build_security
@@ -135,6 +137,8 @@ def _target(
 
     backend = clean["backend"] or head.backend
     device = fill(device, "device")
+    luks = _luks(clean["luks"], device, label(head.name, kind, index), fill) if clean["luks"] else None
+    opened = luks is not None and backend == "ldiskfs" and bool(luks.name)
     default = "/lustre/mgs" if index is None else f"/lustre/{head.name}/{kind}{index:04x}"
     return Target(
         path=where,
@@ -143,7 +147,7 @@ def _target(
         index=index,
         servers=tuple(servers),
         backend=backend,
-        device=device,
+        device=luks.mapping if luks is not None and opened else device,
         format=head.format if clean["format"] is None else clean["format"],
         tune=clean["tune"],
         mgs=mgs,
@@ -156,7 +160,13 @@ def _target(
         managed_by=clean["managed_by"],
         pool=_pool(clean["zpool"], device, fill) if clean["zpool"] else None,
         replace=clean.get("replace", False),
+        luks=luks,
     )
+
+
+def _luks(clean: dict[str, Any], device: str, name: str, fill: Callable[[str, str], str]) -> Luks:
+    given = {key: fill(clean[key], f"luks.{key}") if clean[key] else "" for key in ("name", "key_file", "key")}
+    return Luks(clean[WHERE], device, given["name"] or name, given["key_file"], given["key"])
 
 
 def _pool(clean: dict[str, Any], device: str, fill: Callable[[str, str], str]) -> Pool:

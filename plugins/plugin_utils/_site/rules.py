@@ -18,6 +18,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site import (
     rules_hosts,
     rules_kerberos,
     rules_lnet,
+    rules_luks,
     rules_nodemaps,
     rules_targets,
     rules_tenants,
@@ -44,6 +45,7 @@ SHAPE = (
 )
 _FAMILIES = (
     rules_hosts,
+    rules_luks,
     rules_targets,
     rules_lnet,
     rules_clients,
@@ -53,7 +55,7 @@ _FAMILIES = (
     rules_tenants,
     rules_encryption,
 )
-_LISTED = (rules_targets, rules_hosts, rules_lnet, *_FAMILIES[3:])
+_LISTED = (rules_targets, rules_luks, rules_hosts, rules_lnet, *_FAMILIES[4:])
 RULES: tuple[Rule, ...] = SHAPE + tuple(rule for family in _LISTED for rule in family.RULES)
 _CHECKS = tuple(check for family in _FAMILIES for check in family.CHECKS)
 

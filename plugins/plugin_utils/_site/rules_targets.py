@@ -113,10 +113,12 @@ def patterns(context: Context) -> None:
         first = entry[0]
         several = f"the entry stands for {len(entry)} targets (index {ranges.compact([t.index or 0 for t in entry])})"
         values: list[tuple[str, set[object]]] = [
-            ("device", {target.device for target in entry}),
+            ("device", {target.raw for target in entry}),
             ("path", {target.mount_path for target in entry}),
         ]
         pool_names = {target.pool.name for target in entry if target.pool is not None}
+        if first.luks is not None:
+            values.append(("luks.name", {target.luks.name for target in entry if target.luks is not None}))
         if first.pool is not None and first.pool.vdevs and len(pool_names) > 1:
             values.append(("zpool.vdevs", {target.pool.vdevs for target in entry if target.pool is not None}))
         for key, found in values:
@@ -147,7 +149,9 @@ def devices(context: Context) -> None:
 
 
 def _devices(target: Target) -> list[tuple[str, str]]:
-    found = [(f"{target.path}.device", target.device)]
+    found = [(f"{target.path}.device", target.raw)]
+    if target.luks is not None and target.device == target.luks.mapping:
+        found.append((f"{target.luks.path}.name", target.luks.mapping))
     if target.pool is not None:
         for number, vdev in enumerate(target.pool.vdevs):
             found += [
@@ -160,7 +164,7 @@ def device_names(context: Context) -> None:
     for target in context.targets():
         for where, device in _devices(target):
             # One of several targets of an entry, or a pattern that could not be filled in: said once.
-            if context.broken(where):
+            if context.broken(where) or where.endswith(".luks.name"):
                 continue
             if target.backend == "zfs" and where.endswith(".device"):
                 if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+", device) is None:

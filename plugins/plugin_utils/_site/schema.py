@@ -61,6 +61,27 @@ ZPOOL = Shape(
     doc="A pool is created only on devices proven blank, with `multihost=on` and `cachefile=none`, and only with `format: true`.",
 )
 
+LUKS = Shape(
+    "a LUKS container",
+    {
+        "key_file": Key(
+            Text(),
+            "Where each server keeps the key of the container, and reads it at boot: root's alone, on the server's own disk. `{index}`, "
+            "`{host}` and `{fsname}` are filled in. Several containers may share a key.",
+            example="/etc/lustre/keys/luks/{fsname}-ost{index}",
+        ),
+        "key": Key(
+            Text(),
+            "Name of the key in `lustre_luks_keys`, a mapping in a vault; from there it is kept in `key_file`. Patterns are filled in. "
+            "Without it the file is put there by other means.",
+            None,
+        ),
+        "name": Key(Text(), "What it is opened as, below `/dev/mapper`. Patterns are filled in. Default: the target's label.", None),
+    },
+    doc="`device` is then the raw device, which must be proven blank when the container is made (with `format: true`); the target is on "
+    "`/dev/mapper/NAME`. For new targets only, and for ldiskfs: ZFS encrypts by itself.",
+)
+
 _COMMON = {
     "device": Key(
         Text(),
@@ -92,6 +113,7 @@ _COMMON = {
         "site",
     ),
     "zpool": Key(ZPOOL, "The pool to create for this target (zfs only).", None),
+    "luks": Key(LUKS, "The LUKS container to create for this target (ldiskfs only); see [Encryption](encryption.md).", None),
 }
 _SERVERS = Key(
     ListOf(HOST, least=1),

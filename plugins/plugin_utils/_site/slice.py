@@ -33,7 +33,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security i
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, check, plain
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_security import Member, SecuritySlice
-from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_targets import add_pool, target_options
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_targets import add_pool, container_options, target_options
 from ansible_collections.lustre.core.plugins.plugin_utils._site.walk import Walked, entries, names, walk
 
 #: Order of roles, and of mounts: what others depend on comes first.
@@ -91,6 +91,7 @@ class Slicer:
         self.mgs_users: dict[str, list[str]] = {}
         self.cluster_managed: list[str] = []
         self.pools: dict[str, dict[str, Any]] = {}
+        self.containers: list[dict[str, Any]] = []
         self.roles: set[str] = {"router"} if host in self.lnet.routers else set()
         self.members: list[str] = []
         self.backends: set[str] = set()
@@ -238,6 +239,9 @@ class Slicer:
             self.mgs_users[target.mount_path] = self._users_of(target.fsname)
         if target.managed_by != "site":
             self.cluster_managed.append(target.label)
+        container = container_options(target, self.host)
+        if container is not None:
+            self.containers.append(container)
         if primary:
             self.targets.append(target_options(target, fsname, nodes, self.lnet))
             if target.backend == "zfs":
@@ -358,6 +362,7 @@ class Slicer:
             "filesystems": self.members,
             "backends": sorted(self.backends),
             "zpools": list(self.pools.values()),
+            **({"luks": self.containers} if self.containers else {}),
             "mgs_users": self.mgs_users,
             "cluster_managed": self.cluster_managed,
             "expected": self.lnet.expected([*self.peers, *self.lnet.routers], self._outside()),

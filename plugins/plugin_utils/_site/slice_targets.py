@@ -35,6 +35,21 @@ def target_options(target: Target, fsname: str | None, nodes: list[list[str]], l
     }
 
 
+def container_options(target: Target, host: str) -> dict[str, Any] | None:
+    """The container below a target in the options of ``lustre.core.luks``: its first server makes it, all of them open it."""
+    luks = target.luks
+    if luks is None or target.backend != "ldiskfs":
+        return None
+    return {
+        "label": target.label,
+        "device": luks.device,
+        "name": luks.name,
+        "key_file": luks.key_file,
+        **({"key_name": luks.key} if luks.key else {}),
+        **({"format": target.format} if host == target.servers[0] else {"standby": True}),
+    }
+
+
 def add_pool(pools: dict[str, dict[str, Any]], target: Target) -> None:
     """The pool under a ZFS target of this host, in the options of ``lustre.core.zpool``; without vdevs it must exist."""
     pool = target.pool or Pool(target.path, target.device.partition("/")[0], (), {}, {})
