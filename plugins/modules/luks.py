@@ -105,7 +105,9 @@ plan:
   contains:
     kind: {description: "Always V(luks).", type: str}
     action:
-      description: V(keep) a key, V(format), V(open), V(zero the end of), V(zero the start of), V(mark), V(create), V(back up the header of), V(boot) or V(reload).
+      description:
+        - V(keep) a key, V(format), V(open), V(zero the end of), V(zero the start of), V(mark), V(create), V(back up the header of), V(boot)
+          or V(reload).
       type: str
     object: {description: "Label and device of the container, or path of a file.", type: str}
     reason: {description: "Why the step is needed.", type: str}
@@ -223,9 +225,7 @@ def main() -> None:
         argument_spec={"containers": {"type": "list", "elements": "dict", "required": True, "options": OPTIONS}},
         supports_check_mode=True,
     )
-    run_resource(
-        module, lambda params: LuksResource.from_options(params["containers"], coming=module.check_mode)
-    )
+    run_resource(module, lambda params: LuksResource.from_options(params["containers"], coming=module.check_mode))
 
 
 if __name__ == "__main__":

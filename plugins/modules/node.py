@@ -181,25 +181,8 @@ options:
     type: list
     elements: str
     choices:
-      - firewall
-      - lnet
-      - services
-      - credentials
-      - gss
-      - zpools
-      - luks
-      - params_mount
-      - mgt
-      - mdt0
-      - mdt
-      - ost
-      - client
-      - directories
-      - client_subdir
-      - client_tenant
-      - encryption
-      - encryption_tenant
-      - params
+      [firewall, lnet, services, credentials, gss, zpools, luks, params_mount, mgt, mdt0,
+       mdt, ost, client, directories, client_subdir, client_tenant, encryption, encryption_tenant, params]
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.

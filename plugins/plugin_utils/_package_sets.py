@@ -43,7 +43,9 @@ def packages_asked(
     return {
         **{key: plain(value) for key, value in asked.items()},
         "families": {
-            str(plain(name)): _family(families[name], "_".join(words), words[0], none, extra, bool(kernel), hold, sealed)
+            str(plain(name)): _family(
+                families[name], "_".join(words), words[0], none, extra, bool(kernel), hold, sealed
+            )
             for name in families
         },
         "kernel": plain(kernel),

@@ -20,11 +20,11 @@ PACKAGE = "ansible_collections.lustre.core."
 LONGEST = 450
 #: What any resource may use beside its own helpers (files whose name begins with the resource's): by file, who.
 SHARED: Mapping[str, frozenset[str]] = {
-    "stable": frozenset({"target", "zpool"}),
-    "blank": frozenset({"target", "zpool", "wipe"}),
+    "stable": frozenset({"target", "zpool", "luks"}),
+    "blank": frozenset({"target", "zpool", "wipe", "luks"}),
     "partners": frozenset({"target", "wipe"}),
     "blank_system": frozenset({"target"}),
-    "unread": frozenset({"blank", "target", "wipe"}),
+    "unread": frozenset({"blank", "target", "wipe", "luks"}),
     # A wipe is of a target: it must recognise it by the same words.
     "target_want": frozenset({"wipe"}),
     "target_diff": frozenset({"wipe"}),

@@ -25,6 +25,8 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.gss import 
 from ansible_collections.lustre.core.plugins.module_utils._resources.gss_want import GssWant
 from ansible_collections.lustre.core.plugins.module_utils._resources.kdc_principal import PrincipalsResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.luks import LuksResource
+from ansible_collections.lustre.core.plugins.module_utils._resources.luks_want import wants_from_options as containers
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap import NodemapResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
@@ -40,6 +42,7 @@ from tests.unit.models.encryption_model import EncryptionModel
 from tests.unit.models.firewall_model import Chain, FirewallModel
 from tests.unit.models.gss_model import GssNode
 from tests.unit.models.kdc_model import Database
+from tests.unit.models.luks_model import LuksModel
 from tests.unit.models.mount_node import MountModel
 from tests.unit.models.nodemap_model import NodemapModel
 from tests.unit.models.param_model import ParamModel
@@ -218,6 +221,17 @@ def encryption_program(count: int) -> Node:
     return Node(model, lambda: ProgramResource(made, model.local()), model.write)
 
 
+def luks(count: int) -> Node:
+    """``count`` new containers with one key."""
+    disks = {f"{BY_ID}ost{number}": Disk(f"sd{number}", f"65:{number}") for number in range(count)}
+    model = LuksModel(disks=dict(disks), keys={"/etc/lustre/keys/k": bytes(range(64))})
+    wants = [
+        {"label": f"fs1-OST{number:04x}", "device": path, "key_file": "/etc/lustre/keys/k", "format": True}
+        for number, path in enumerate(disks)
+    ]
+    return Node(model, lambda: LuksResource(containers(wants, "containers"), model, model.local()), model.write)
+
+
 def nodemap(count: int) -> Node:
     """Each with a range, id maps, a file set, and a property."""
     maps = [
@@ -254,6 +268,7 @@ NODES: dict[str, Callable[[int], Node]] = {
         mount,
         target,
         zpool,
+        luks,
         lnet,
         firewall_firewalld,
         firewall_ufw,

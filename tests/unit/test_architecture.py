@@ -184,6 +184,7 @@ def given_keys() -> dict[str, frozenset[str]]:
                 "kdc_principal",
                 "keytab",
                 "lnet",
+                "luks",
                 "mount",
                 "nodemap",
                 "param",

@@ -166,7 +166,11 @@ def test_nothing_is_ever_written_over(holds):
 
 
 def test_without_consent_nothing_is_made():
-    refused(node(), r"`format: true` for exactly this target \(fs1-OST0003, /dev/disk/by-id/scsi-ost3\)", {**WANT, "format": False})
+    refused(
+        node(),
+        r"`format: true` for exactly this target \(fs1-OST0003, /dev/disk/by-id/scsi-ost3\)",
+        {**WANT, "format": False},
+    )
 
 
 def test_a_target_that_is_there_is_not_encrypted_in_place():
@@ -301,7 +305,9 @@ def test_zeros_never_reach_what_somebody_has_written(action, holds):
 def test_zeros_never_reach_a_container_that_is_ready(action):
     made = node(containers={RAW: container(subsystem="lustre-new")}, opened={LABEL: RAW})
     made.disks[NAME] = made.containers[RAW].inner
-    at_last(made, action, lambda made: setattr(made.containers[RAW], "subsystem", "lustre"), "no new container any more")
+    at_last(
+        made, action, lambda made: setattr(made.containers[RAW], "subsystem", "lustre"), "no new container any more"
+    )
 
 
 def test_a_copy_is_made_of_a_ready_container_alone():
@@ -325,7 +331,7 @@ def test_crypttab_that_somebody_else_changed_is_not_written_over():
 
 def test_a_wrong_key_file_is_told_and_harms_nothing():
     made = node(containers={RAW: container()}, keys={FILE: WRONG})
-    with pytest.raises(ToolError, match="No key available.*find the one that belongs to it"):
+    with pytest.raises(ToolError, match=r"No key available.*find the one that belongs to it"):
         run(made)
     assert made.containers == {RAW: container()} and not made.opened
 
@@ -361,7 +367,7 @@ def test_a_look_needs_no_key_and_a_run_without_it_is_refused():
     made = node(keys={})
     planned = run(made, named, check=True)
     assert [step.action for step in planned.plan.steps][:2] == ["keep", "format"]
-    with pytest.raises(Refused, match="the key was not given, only its name.*lustre_luks_keys"):
+    with pytest.raises(Refused, match=r"the key was not given, only its name.*lustre_luks_keys"):
         run(made, named)
     assert not made.calls and not made.writes
 
@@ -457,7 +463,10 @@ def test_what_is_open():
     assert cryptsetup.parse_status("x", ACTIVE) == Mapping("LUKS2", "/dev/sdb")
 
 
-@pytest.mark.parametrize("text", ["", ACTIVE.replace("/x is", "/y is"), ACTIVE.replace("active", "asleep"), ACTIVE.replace("device", "thing")])
+@pytest.mark.parametrize(
+    "text",
+    ["", ACTIVE.replace("/x is", "/y is"), ACTIVE.replace("active", "asleep"), ACTIVE.replace("device", "thing")],
+)
 def test_a_status_that_nobody_knows_stops(text):
     with pytest.raises(UnknownOutput):
         cryptsetup.parse_status("x", text)

@@ -22,6 +22,10 @@ OPTIONS = {
     "kerberos_check": ({"names": [{"address": "mds1", "fqdn": "mds1.x"}]}, "names[0].address: 'mds1' is no IP address"),
     "keytab": ({"contents": ["c2VjcmV0"]}, "contents[0]: it is no keytab of the format 0x0502"),
     "lnet": ({"networks": [{"net": "tpc", "interfaces": ["eth0"]}]}, "lnet.networks[0].net: 'tpc' is not an LNet network"),
+    "luks": (
+        {"containers": [{"label": "MGS", "device": "/dev/sdb", "key_file": "/etc/k"}]},
+        "containers[0].device: /dev/sdb is a name that the kernel gives",
+    ),
     "mount": ({"mounts": [{"kind": "client", "path": "mnt"}]}, "mounts[0].path: 'mnt' is not a plain absolute path"),
     "node": ({"services": [{"name": "a b"}]}, "services[0].name: 'a b.service' is not the name of a systemd unit"),
     "nodemap": ({"nodemaps": [{"name": "a", "ranges": ["10.0.0.1"]}]}, "nodemaps[0].ranges[0]: '10.0.0.1' is no range of NIDs"),

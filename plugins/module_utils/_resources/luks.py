@@ -27,7 +27,6 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.luks_state 
 from ansible_collections.lustre.core.plugins.module_utils._resources.luks_want import LuksWant, wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
-
 ZERO_END, ZERO_START, BACK_UP = "zero the end of", "zero the start of", "back up the header of"
 
 
@@ -100,7 +99,10 @@ class LuksResource:
 
     def plan(self, have: Have) -> Plan:
         plan = plan_each(
-            self.wants, lambda want: self._prepare(want, have), "touch any container of this node", "Nothing was changed."
+            self.wants,
+            lambda want: self._prepare(want, have),
+            "touch any container of this node",
+            "Nothing was changed.",
         )
         there = [want for want in self.wants if not self._awaited(want, have)]
         return _once(plan) + luks_guard.boot_plan(there, have)
@@ -158,7 +160,9 @@ class LuksResource:
             luks_guard.require_still_missing(step, self.local)
         elif step.action == "boot" and step.write is not None:
             if self.local.text(crypttab.PATH) != self._planned.crypttab:
-                raise Refused(f"write {crypttab.PATH}", "somebody else has just changed it", "Run again: it is read first.")
+                raise Refused(
+                    f"write {crypttab.PATH}", "somebody else has just changed it", "Run again: it is read first."
+                )
         elif step.object in self._by_object:
             self._check(step, self._by_object[step.object], self._planned, run)
 
@@ -167,7 +171,9 @@ class LuksResource:
         if now.node != before.node or now.size != before.size:
             told = f"the path led to {before.node.real} ({before.node.number}) when planned, and to {now.node.real} ({now.node.number}) now"
             raise Refused(
-                f"{step.action} {want.object}", told, "Something renames devices on this node; find out what, then run again."
+                f"{step.action} {want.object}",
+                told,
+                "Something renames devices on this node; find out what, then run again.",
             )
         if step.action == "format":
             luks_guard.require_free(want, now)
@@ -182,7 +188,9 @@ class LuksResource:
             raise Refused(f"{step.action} {want.object}", f"there is {head.text} now", "Find out who wrote there.")
         luks_guard.require_free(want, now)
         if step.action == BACK_UP and head.subsystem == NEW:
-            raise Refused(f"{step.action} {want.object}", "it is not marked as ready", "Run again: it is finished first.")
+            raise Refused(
+                f"{step.action} {want.object}", "it is not marked as ready", "Run again: it is finished first."
+            )
         if step.action in (ZERO_END, ZERO_START, "mark"):
             if head.subsystem != NEW or not now.same:
                 raise Refused(f"{step.action} {want.object}", "it is no new container any more", "Run again.")
@@ -218,7 +226,15 @@ def _open(want: LuksWant) -> Step:
 
 def _finish(want: LuksWant, found: Found) -> list[Step]:
     """Zeros at both ends of what nobody has used yet, and the mark that it may be used from now on."""
-    zero = ("dd", "if=/dev/zero", f"of={want.mapping}", f"bs={SPAN}", "count=1", "conv=nocreat,notrunc,fsync", "status=none")
+    zero = (
+        "dd",
+        "if=/dev/zero",
+        f"of={want.mapping}",
+        f"bs={SPAN}",
+        "count=1",
+        "conv=nocreat,notrunc,fsync",
+        "status=none",
+    )
     last = (f"seek={found.size - cryptsetup.OFFSET - SPAN}", "oflag=seek_bytes")
     reason = "nobody has used the new container, and blank it is for others only with zeros at both ends"
     mark = cryptsetup.mark_argv(want.device, want.label, READY)

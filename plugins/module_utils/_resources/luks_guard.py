@@ -99,7 +99,9 @@ def require_formattable(want: LuksWant, found: Found) -> None:
     blank.require_blank(found.evidence or Evidence(want.device), doing, found.node)
     least = cryptsetup.OFFSET + blank.MINIMUM_SIZE
     if found.size < least:
-        raise Refused(doing, f"it has {found.size} bytes, fewer than the {least} that header and target need", blank.FREE)
+        raise Refused(
+            doing, f"it has {found.size} bytes, fewer than the {least} that header and target need", blank.FREE
+        )
     if found.backup:
         raise Refused(
             doing,
@@ -126,12 +128,16 @@ def require_key(want: LuksWant, found: Found, new: bool) -> None:
         )
     if not file.exists and not given and not want.key_name:
         raise Refused(
-            doing, f"there is no key file {want.key_file}", "Put it there, or give the key (lustre_luks_keys of a vault)."
+            doing,
+            f"there is no key file {want.key_file}",
+            "Put it there, or give the key (lustre_luks_keys of a vault).",
         )
     place = luks_state.passing(found.key_in)
     if place:
         raise Refused(
-            doing, f"the key file {want.key_file} is no safe place: {place}", "Keep keys on the node's own disk, as in /etc/lustre."
+            doing,
+            f"the key file {want.key_file} is no safe place: {place}",
+            "Keep keys on the node's own disk, as in /etc/lustre.",
         )
 
 
@@ -178,9 +184,15 @@ def key_drift(want: LuksWant, found: Found, opens: bool) -> tuple[Drift, ...]:
     if not file.exists and not given and not want.key_name:
         told, remedy = "no key file", "Put it back from where it is kept, before this node boots again."
     elif file.problem:
-        told, remedy = f"a key file that cannot be used: {file.problem}", "Correct it; if others could read it, the key is known."
+        told, remedy = (
+            f"a key file that cannot be used: {file.problem}",
+            "Correct it; if others could read it, the key is known.",
+        )
     elif file.digest and given and file.digest != given:
-        told, remedy = "a key file with another key than the given one", "It is never written over: find out which one is right."
+        told, remedy = (
+            "a key file with another key than the given one",
+            "It is never written over: find out which one is right.",
+        )
     return (Drift(KIND, want.object, told, want.key_file, remedy),) if told else ()
 
 
@@ -214,7 +226,14 @@ def boot_plan(wants: Sequence[LuksWant], have: Have) -> Plan:
     steps = [Step(KIND, "boot", crypttab.PATH, reason, write=FileWrite(crypttab.PATH, text, 0o600))]
     if have.systemd:
         steps.append(
-            Step(KIND, "reload", "systemd", f"its units are made of {crypttab.PATH}", systemctl.DAEMON_RELOAD, timeout=60.0)
+            Step(
+                KIND,
+                "reload",
+                "systemd",
+                f"its units are made of {crypttab.PATH}",
+                systemctl.DAEMON_RELOAD,
+                timeout=60.0,
+            )
         )
     return Plan(tuple(steps))
 

@@ -10,7 +10,13 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, NamedTuple
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import crypttab, devfiles, luks_header, systemctl, text_files
+from ansible_collections.lustre.core.plugins.module_utils._cli import (
+    crypttab,
+    devfiles,
+    luks_header,
+    systemctl,
+    text_files,
+)
 from ansible_collections.lustre.core.plugins.module_utils._cli.cryptsetup import Mapping as Opened
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.luks_header import Header
@@ -87,7 +93,7 @@ class Found:
     same: bool = False
     #: Who else holds the device while nothing is open under the name.
     holders: tuple[str, ...] = ()
-    key: KeyFile = KeyFile(False)
+    key: KeyFile = field(default_factory=lambda: KeyFile(False))
     #: Type of the file system that the key file lies (or would lie) in.
     key_in: str = ""
     backup: str = ""

@@ -14,7 +14,9 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Luk
 RULES = (
     Rule("luks-backend", "A LUKS container is below an ldiskfs target: ZFS encrypts by itself."),
     Rule("luks-name", "A container is opened under a name that device-mapper takes, and that is not its own device."),
-    Rule("luks-key", "Its key has a file that outlasts a boot, and perhaps the name of a secret; one file holds one key."),
+    Rule(
+        "luks-key", "Its key has a file that outlasts a boot, and perhaps the name of a secret; one file holds one key."
+    ),
 )
 
 
@@ -47,7 +49,9 @@ def keys(context: Context) -> None:
         if luks.key and re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", luks.key) is None and not context.broken(key):
             # What stands there may be a secret, so it is not shown.
             what = "it is no name of 1 to 32 letters, digits, _, . or -; if it is the key itself, it is in the inventory in the clear"
-            fix = "Put the key into lustre_luks_keys of a vault, and write its name here. Make a new one if this was it."
+            fix = (
+                "Put the key into lustre_luks_keys of a vault, and write its name here. Make a new one if this was it."
+            )
             context.add(key, what, fix, "luks-key")
         if not luks.key_file or context.broken(file):
             continue

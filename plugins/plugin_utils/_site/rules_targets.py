@@ -150,7 +150,7 @@ def devices(context: Context) -> None:
 
 def _devices(target: Target) -> list[tuple[str, str]]:
     found = [(f"{target.path}.device", target.raw)]
-    if target.luks is not None and target.device == target.luks.mapping:
+    if target.luks is not None and target.raw != target.device == target.luks.mapping:
         found.append((f"{target.luks.path}.name", target.luks.mapping))
     if target.pool is not None:
         for number, vdev in enumerate(target.pool.vdevs):

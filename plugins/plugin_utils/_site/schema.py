@@ -76,7 +76,11 @@ LUKS = Shape(
             "Without it the file is put there by other means.",
             None,
         ),
-        "name": Key(Text(), "What it is opened as, below `/dev/mapper`. Patterns are filled in. Default: the target's label.", None),
+        "name": Key(
+            Text(),
+            "What it is opened as, below `/dev/mapper`. Patterns are filled in. Default: the target's label.",
+            None,
+        ),
     },
     doc="`device` is then the raw device, which must be proven blank when the container is made (with `format: true`); the target is on "
     "`/dev/mapper/NAME`. For new targets only, and for ldiskfs: ZFS encrypts by itself.",
@@ -113,7 +117,9 @@ _COMMON = {
         "site",
     ),
     "zpool": Key(ZPOOL, "The pool to create for this target (zfs only).", None),
-    "luks": Key(LUKS, "The LUKS container to create for this target (ldiskfs only); see [Encryption](encryption.md).", None),
+    "luks": Key(
+        LUKS, "The LUKS container to create for this target (ldiskfs only); see [Encryption](encryption.md).", None
+    ),
 }
 _SERVERS = Key(
     ListOf(HOST, least=1),

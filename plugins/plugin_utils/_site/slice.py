@@ -33,7 +33,11 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security i
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import UNUSABLE, check, plain
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_security import Member, SecuritySlice
-from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_targets import add_pool, container_options, target_options
+from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_targets import (
+    add_pool,
+    container_options,
+    target_options,
+)
 from ansible_collections.lustre.core.plugins.plugin_utils._site.walk import Walked, entries, names, walk
 
 #: Order of roles, and of mounts: what others depend on comes first.
