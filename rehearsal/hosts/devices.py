@@ -22,6 +22,8 @@ _LOOP_CTL_GET_FREE = 0x4C82
 _AUTOCLEAR = 4
 _CONTROL = "/dev/loop-control"
 _MAJOR = 7
+#: What a LUKS2 header takes of a disk; the data lies behind.
+_HEADER = 16 << 20
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Attached:
 
 
 def backing_file(directory: Path, device: Device) -> Path:
-    return directory / f"{device.name}.img"
+    return directory / f"{device.behind or device.name}.img"
 
 
 def attach(directory: Path, device: Device) -> Attached:
@@ -47,13 +49,14 @@ def attach(directory: Path, device: Device) -> Attached:
     path.parent.mkdir(parents=True, exist_ok=True)
     backing = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.ftruncate(backing, device.size)
-        return _attach(backing, path)
+        if not device.behind:
+            os.ftruncate(backing, device.size)
+        return _attach(backing, path, _HEADER if device.behind else 0)
     finally:
         os.close(backing)
 
 
-def _attach(backing: int, path: Path) -> Attached:
+def _attach(backing: int, path: Path, offset: int) -> Attached:
     for _ in range(50):
         before = _numbers()
         with open(_CONTROL, "rb") as control:
@@ -63,7 +66,7 @@ def _attach(backing: int, path: Path) -> Attached:
             os.mknod(node, stat.S_IFBLK | 0o600, os.makedev(_MAJOR, number))
         handle = os.open(node, os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.ioctl(handle, _LOOP_CONFIGURE, _configuration(backing, path))
+            fcntl.ioctl(handle, _LOOP_CONFIGURE, _configuration(backing, path, offset))
             return Attached(number, handle, number not in before)
         except OSError as error:
             os.close(handle)
@@ -72,10 +75,10 @@ def _attach(backing: int, path: Path) -> Attached:
     raise RehearsalError(f"Could not get a loop device for {path}: others took each free one. Run it again.")
 
 
-def _configuration(backing: int, path: Path) -> bytes:
+def _configuration(backing: int, path: Path, offset: int) -> bytes:
     """``struct loop_config`` of linux/loop.h: descriptor, block size, struct loop_info64, reserved."""
     info = struct.pack(
-        "=QQQQQIIII64s64s32sQQ", 0, 0, 0, 0, 0, 0, 0, 0, _AUTOCLEAR, os.fsencode(path)[:63], b"", b"", 0, 0
+        "=QQQQQIIII64s64s32sQQ", 0, 0, 0, offset, 0, 0, 0, 0, _AUTOCLEAR, os.fsencode(path)[:63], b"", b"", 0, 0
     )
     return struct.pack("=II", backing, 512) + info + bytes(64)
 

@@ -301,7 +301,7 @@ def _devices(site: model.Site, chosen: set[str], sizes: dict[str, Any]) -> list[
     for target in (target for filesystem in site.filesystems for target in filesystem.targets):
         reach = [server for server in target.servers if server in chosen]
         vdevs = target.pool.vdevs if target.pool else ()
-        paths = [path for vdev in vdevs for path in vdev.devices] if target.backend == "zfs" else [target.device]
+        paths = [path for vdev in vdevs for path in vdev.devices] if target.backend == "zfs" else [target.raw]
         for path in paths if reach else []:
             same = [d for d in found if d["path"] == path and set(d["hosts"]) & set(reach)]
             if same:
@@ -310,5 +310,9 @@ def _devices(site: model.Site, chosen: set[str], sizes: dict[str, Any]) -> list[
                 name = path.rpartition("/")[2]
                 taken = {device["name"] for device in found}
                 unique = name if name not in taken else f"{name}-{reach[0]}"
-                found.append({"name": unique, "size": str(sizes[target.kind]), "hosts": reach, "path": path})
+                size = str(sizes[target.kind])
+                found.append({"name": unique, "size": size, "hosts": reach, "path": path})
+                if target.luks is not None:
+                    inner = {"name": f"{unique}.luks", "size": size, "hosts": reach, "behind": unique}
+                    found.append({**inner, "path": f"/dev/rehearsal-luks/{path.removeprefix('/dev/')}"})
     return found

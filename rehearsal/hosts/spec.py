@@ -60,6 +60,7 @@ class Device:
     size: int  # bytes
     hosts: tuple[str, ...]
     path: str  # the stable path it has inside the hosts
+    behind: str = ""  # the device of whose content it shows what lies behind a LUKS header
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def _address(reader: _Reader, value: Any, path: str, prefix: bool) -> None:
 
 
 def _device(reader: _Reader, item: Any, path: str) -> Device:
-    source = reader.mapping(item, path, {"name", "size", "hosts", "path"})
+    source = reader.mapping(item, path, {"name", "size", "hosts", "path", "behind"})
     name = reader.text(source, "name", path)
     reader.matching(name, LABEL, f"{path}.name", "letters, digits, '_', '.', '@' and '-', at most 63")
     stable = reader.text(source, "path", path, f"/dev/disk/by-id/{name}")
@@ -247,7 +248,11 @@ def _device(reader: _Reader, item: Any, path: str) -> Device:
     hosts = tuple(_labels(reader, source.get("hosts"), f"{path}.hosts"))
     if not hosts:
         reader.complain(f"{path}.hosts", "is empty: name the hosts that can reach this device.")
-    return Device(name, _size(reader, source.get("size"), f"{path}.size"), hosts, stable)
+    behind = source.get("behind") or ""
+    if not isinstance(behind, str):
+        reader.complain(f"{path}.behind", f"must be the name of a device, not {_kind(behind)}.")
+        behind = ""
+    return Device(name, _size(reader, source.get("size"), f"{path}.size"), hosts, stable, behind)
 
 
 def _size(reader: _Reader, value: Any, path: str) -> int:
@@ -306,7 +311,10 @@ def _cross_check(reader: _Reader, spec: Spec) -> None:
             seen += [(f"{path}.addresses", (interface.network, a.split("/")[0])) for a in interface.addresses]
     _once(reader, seen)
     paths = []
+    disks = {device.name for device in spec.devices if not device.behind}
     for number, device in enumerate(spec.devices):
+        if device.behind and device.behind not in disks:
+            reader.complain(f"devices[{number}].behind", f"{device.behind!r} is not one of the devices.")
         for host_name in device.hosts:
             paths.append((f"devices[{number}].path", (host_name, device.path)))
             if host_name not in names:

@@ -4,7 +4,8 @@
 
 The packages carry the real names and conflicts (servers and clients cannot be installed together, modules belong to
 one kernel), so that the packages role meets what it meets on real nodes. ``e2fsprogs`` is Debian's own, fetched from
-the machine's configured sources and repacked with a ``mke2fs`` that accepts Lustre's features.
+the machine's configured sources and repacked with a ``mke2fs`` that accepts Lustre's features; so is ``cryptsetup-bin``, with a
+``cryptsetup`` that opens containers without a device mapper.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rehearsal.packages import flat
@@ -27,6 +28,8 @@ SIM = HERE.parent / "lustre_sim"
 VERSION = "2.17.0-1"
 VERSION_KERNEL = "1"
 E2FSPROGS = "1.47.3-wc1"
+CRYPTSETUP = "2.6.1-rehearsal"
+SYSTEMD_CRYPTSETUP = "lib/systemd/systemd-cryptsetup"
 ORIGIN = "Lustre rehearsal"
 LIB = "usr/lib/lustre-sim/lustre_sim"
 
@@ -100,6 +103,7 @@ def build_all(work: Path, out: Path, kernel: str) -> None:
         _modules(work / f"{kind}-modules", out, kind, other, kernel)
     _kernel(work / "kernel", out, kernel)
     _e2fsprogs(work / "e2fsprogs", out)
+    _cryptsetup(work / "cryptsetup", out)
     flat.index(out, ORIGIN)
 
 
@@ -121,8 +125,9 @@ def _utils(tree: Path, out: Path, kind: str, other: str, tools: Mapping[str, str
         _put(tree, "lib/systemd/system/lsvcgss.service", (HERE / "files/lsvcgss.service").read_bytes())
         _put(tree, "usr/bin/lsvcgss_sysd", (HERE / "files/lsvcgss_sysd").read_bytes(), 0o755)
     name = f"lustre-{kind}-utils"
-    _put(tree, "DEBIAN/preinst", _diversions(name, add=True), 0o755)
-    _put(tree, "DEBIAN/postrm", _diversions(name, add=False), 0o755)
+    places = [place for given in DIVERTED.values() for place in given]
+    _put(tree, "DEBIAN/preinst", _diversions(name, places, add=True), 0o755)
+    _put(tree, "DEBIAN/postrm", _diversions(name, places, add=False), 0o755)
     _put(tree, "DEBIAN/postinst", b"#!/bin/sh\nset -e\nsystemctl daemon-reload >/dev/null 2>&1 || true\n", 0o755)
     against = f"lustre-{other}-utils"
     fields = {
@@ -143,13 +148,12 @@ def _link_tool(tree: Path, place: str, tool: str) -> None:
         launcher.symlink_to("launch")
 
 
-def _diversions(package: str, add: bool) -> bytes:
+def _diversions(package: str, places: Iterable[str], add: bool) -> bytes:
     """dpkg-divert for the host's own programs that the simulation stands in front of."""
     when = '[ "$1" = install ] || [ "$1" = upgrade ]' if add else '[ "$1" = remove ] || [ "$1" = abort-install ]'
     verb = "--add" if add else "--remove"
     lines = [
         f"  dpkg-divert --package {package} {verb} --rename --divert /{place}.real /{place}"
-        for places in DIVERTED.values()
         for place in places
     ]
     return "\n".join(["#!/bin/sh", "set -e", f"if {when}; then", *lines, "fi", ""]).encode()
@@ -189,16 +193,7 @@ def _kernel(tree: Path, out: Path, kernel: str) -> None:
 
 def _e2fsprogs(tree: Path, out: Path) -> None:
     """Debian's e2fsprogs under a Lustre-aware version, its mke2fs behind the one of ``files/``."""
-    tree.mkdir()
-    fetched = _run(["apt-get", "-qq", "download", "e2fsprogs"], cwd=tree)
-    debs = list(tree.glob("e2fsprogs_*.deb"))
-    if fetched.returncode != 0 or not debs:
-        raise BuildError(
-            "apt-get could not download the package e2fsprogs, which the rehearsal's Lustre-aware e2fsprogs is made from. "
-            f"Run `apt-get update` and look at the apt sources. It said: {fetched.stderr.strip()[-400:]}"
-        )
-    unpacked = tree / "unpacked"
-    _checked(["dpkg-deb", "-R", str(debs[0]), str(unpacked)])
+    unpacked = _fetched(tree, "e2fsprogs")
     real = next(path for path in (unpacked / "sbin/mke2fs", unpacked / "usr/sbin/mke2fs") if path.exists())
     os.rename(real, real.with_name("mke2fs.real"))
     shutil.copy2(HERE / "files/mke2fs", real)
@@ -206,15 +201,51 @@ def _e2fsprogs(tree: Path, out: Path) -> None:
         link = real.with_name(name)
         link.unlink(missing_ok=True)
         link.symlink_to("mke2fs.real")
+    _repacked(unpacked, out, "e2fsprogs", E2FSPROGS)
+
+
+def _cryptsetup(tree: Path, out: Path) -> None:
+    """Debian's cryptsetup-bin, its program behind the one of ``files/``, which systemd calls at boot, too; and what it needs."""
+    unpacked = _fetched(tree, "cryptsetup-bin")
+    for deb in _download(tree, "libpopt0"):
+        shutil.copy2(deb, out / deb.name)
+    real = next(path for path in (unpacked / "sbin/cryptsetup", unpacked / "usr/sbin/cryptsetup") if path.exists())
+    os.rename(real, real.with_name("cryptsetup.real"))
+    for place in (str(real.relative_to(unpacked)), SYSTEMD_CRYPTSETUP):
+        _put(unpacked, place, (HERE / "files/cryptsetup").read_bytes(), 0o755)
+    _put(unpacked, "DEBIAN/preinst", _diversions("cryptsetup-bin", [SYSTEMD_CRYPTSETUP], add=True), 0o755)
+    _put(unpacked, "DEBIAN/postrm", _diversions("cryptsetup-bin", [SYSTEMD_CRYPTSETUP], add=False), 0o755)
+    _repacked(unpacked, out, "cryptsetup-bin", CRYPTSETUP)
+
+
+def _download(tree: Path, package: str) -> list[Path]:
+    fetched = _run(["apt-get", "-qq", "download", package], cwd=tree)
+    debs = list(tree.glob(f"{package}_*.deb"))
+    if fetched.returncode != 0 or not debs:
+        raise BuildError(
+            f"apt-get could not download the package {package}, which the rehearsal's packages are made from. "
+            f"Run `apt-get update` and look at the apt sources. It said: {fetched.stderr.strip()[-400:]}"
+        )
+    return debs
+
+
+def _fetched(tree: Path, package: str) -> Path:
+    """A package of Debian's, unpacked."""
+    tree.mkdir()
+    unpacked = tree / "unpacked"
+    _checked(["dpkg-deb", "-R", str(_download(tree, package)[0]), str(unpacked)])
+    return unpacked
+
+
+def _repacked(unpacked: Path, out: Path, package: str, version: str) -> None:
     control = unpacked / "DEBIAN/control"
     lines = [
-        f"Version: {E2FSPROGS}" if line.startswith("Version:") else line for line in control.read_text().splitlines()
+        f"Version: {version}" if line.startswith("Version:") else line for line in control.read_text().splitlines()
     ]
     control.write_text("\n".join(lines) + "\n")
     (unpacked / "DEBIAN/md5sums").unlink(missing_ok=True)
-    _checked(
-        ["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(unpacked), str(out / f"e2fsprogs_{E2FSPROGS}_amd64.deb")]
-    )
+    target = out / f"{package}_{version}_amd64.deb"
+    _checked(["dpkg-deb", "--root-owner-group", "-Znone", "-b", str(unpacked), str(target)])
 
 
 def _put(tree: Path, place: str, content: bytes, mode: int = 0o644) -> None:
