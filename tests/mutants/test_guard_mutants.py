@@ -20,6 +20,7 @@ TESTS = (
     "test_blank.py",
     "test_guard_moments.py",
     "test_guard_stacked.py",
+    "test_luks.py",
     "test_target.py",
     "test_target_format.py",
     "test_target_parsers.py",

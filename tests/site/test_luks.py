@@ -26,8 +26,14 @@ def site() -> Iterator[Rehearsed]:
         yield made
 
 
-def mounted(site: Rehearsed, host: str) -> list[str]:
-    return site.sh(host, "awk '$3 ~ /lustre/ {print $1}' /proc/self/mounts | sort").splitlines()
+def mounted(site: Rehearsed, host: str) -> dict[str, str]:
+    """Mount points with their devices: what the kernel shows of a link is what it leads to."""
+    lines = site.sh(host, "awk '$3 ~ /lustre/ {print $2, $1}' /proc/self/mounts").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def real(site: Rehearsed, host: str, *paths: str) -> list[str]:
+    return site.sh(host, f"readlink -e {' '.join(paths)}").splitlines()
 
 
 def content(site: Rehearsed, name: str) -> str:
@@ -46,8 +52,10 @@ def test_a_plan_tells_containers_and_that_formats_may_follow(site: Rehearsed) ->
 
 def test_a_site_is_made_in_containers_and_again_nothing_is_changed(site: Rehearsed) -> None:
     site.converge()
-    assert mounted(site, "oss1") == [f"/dev/mapper/{NAME}"]
-    assert mounted(site, "mds1") == ["/dev/disk/by-id/scsi-mgt", "/dev/mapper/lustre-sealed-mdt0"]
+    assert list(mounted(site, "oss1").values()) == real(site, "oss1", f"/dev/mapper/{NAME}")
+    assert mounted(site, "oss2") == {}
+    mdt = "/dev/mapper/lustre-sealed-mdt0"
+    assert mounted(site, "mds1")["/lustre/sealed/mdt0000"] == real(site, "mds1", mdt)[0] != real(site, "mds1", MDT)[0]
     for host in ("oss1", "oss2"):
         assert f"LABEL={NAME}" in site.sh(host, f"blkid -p -o export {OST}")
         assert site.sh(host, f"stat -c '%a %U' {KEY} {COPY} /etc/lustre/luks").split() == "600 root 400 root 700 root".split()
@@ -62,9 +70,10 @@ def test_a_site_is_made_in_containers_and_again_nothing_is_changed(site: Rehears
 
 
 def test_a_boot_opens_containers_before_it_mounts_what_is_in_them(site: Rehearsed) -> None:
-    before = {host: mounted(site, host) for host in site.hosts}
+    before = {host: set(mounted(site, host)) for host in site.hosts}
+    assert [len(before[host]) for host in ("mds1", "oss1", "oss2")] == [2, 1, 0]
     site.rehearse("reboot", *site.hosts)
-    until(lambda: "" if {host: mounted(site, host) for host in site.hosts} == before else "a mount", BOUND)
+    until(lambda: "" if {host: set(mounted(site, host)) for host in site.hosts} == before else "a mount", BOUND)
     assert "is active" in site.sh("oss2", f"cryptsetup status {NAME}")
     plan = site.playbook("plan", "-e", "lustre_plan_fail_on_drift=true")
     assert plan.code == 0 and [plan.steps(host) for host in site.hosts] == [[]] * 3, plan.told()
@@ -122,4 +131,4 @@ def test_what_is_on_a_device_is_never_formatted_over(site: Rehearsed) -> None:
     site.sh("mds1", f"cryptsetup luksHeaderRestore --batch-mode --header-backup-file {copy} {MDT}")
     assert "mdt" in site.sh("mds1", "cat /etc/crypttab")
     site.converge("--limit", "mds1")
-    assert mounted(site, "mds1") == ["/dev/disk/by-id/scsi-mgt", "/dev/mapper/lustre-sealed-mdt0"]
+    assert set(mounted(site, "mds1")) == {"/lustre/mgs", "/lustre/sealed/mdt0000"}
