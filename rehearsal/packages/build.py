@@ -152,10 +152,7 @@ def _diversions(package: str, places: Iterable[str], add: bool) -> bytes:
     """dpkg-divert for the host's own programs that the simulation stands in front of."""
     when = '[ "$1" = install ] || [ "$1" = upgrade ]' if add else '[ "$1" = remove ] || [ "$1" = abort-install ]'
     verb = "--add" if add else "--remove"
-    lines = [
-        f"  dpkg-divert --package {package} {verb} --rename --divert /{place}.real /{place}"
-        for place in places
-    ]
+    lines = [f"  dpkg-divert --package {package} {verb} --rename --divert /{place}.real /{place}" for place in places]
     return "\n".join(["#!/bin/sh", "set -e", f"if {when}; then", *lines, "fi", ""]).encode()
 
 
