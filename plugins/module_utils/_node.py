@@ -2,14 +2,12 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Everything one node needs, in order, in one process: the resources know nothing of each other, this does.
 
-All options are checked before anything is looked at.  Then each part is converged, the
-next one looks only when the one before is done.  The first failure ends it, with what
-was done so far in the error.
+All options are checked before anything is looked at.  Then each part is converged, the next one looks only when the one
+before is done.  The first failure ends it, with what was done so far in the error.
 
-In check mode the ground that earlier parts (or earlier tasks of the play) would have laid
-may be missing.  Parts then plan on its coming (``tentative``), and one that cannot even
-look (no program yet, no LNet) is returned as not plannable yet, which counts as a change:
-never as nothing to do.
+In check mode the ground that earlier parts (or earlier tasks of the play) would have laid may be missing.  Parts then plan on
+its coming (``tentative``), and one that cannot even look (no program yet, no LNet, a closed container) is returned as not
+plannable yet, which counts as a change: never as nothing to do.
 
 What not every node has (pools, targets, directories, parameters) is imported where it is made:
 Ansible sends source text, which each node compiles anew, and for a client a third of it is not needed.
@@ -179,8 +177,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     units = make.make(lambda: ServiceResource.from_options(services, "services"))
     security = make.make(lambda: _security(options)) or []
     zpool = make.make(lambda: _zpools(pools)) if pools else None
-    containers = options.get("luks") or ()
-    luks = make.make(lambda: _luks(containers)) if containers else []
+    luks = make.make(lambda: _luks(options.get("luks") or ())) or []
     target = make.make(lambda: _targets(targets)) if targets else None
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
     directories = make.make(lambda: _directories(folders)) if folders else []
@@ -281,6 +278,8 @@ def _zpools(pools: Sequence[Mapping[str, Any]]) -> Any:
 
 def _luks(containers: Sequence[Mapping[str, Any]]) -> list[Part]:
     """Containers as far as a node can see to them: keys are the role's, the first server's containers that of its run."""
+    if not containers:
+        return []
     from ansible_collections.lustre.core.plugins.module_utils._resources.luks import LuksResource
 
     made = LuksResource.from_options(containers, "luks")
@@ -376,12 +375,10 @@ def converge_node(
         try:
             outcome = converge(watched, run, check_mode=check_mode, **how)
         except LustreError as error:
-            if check_mode and (
-                isinstance(error, (ToolMissing, NotThereYet)) or (pending and isinstance(error, ToolError))
-            ):
-                done.append(
-                    PartResult(part.phase, Outcome(resource.kind, Plan(), {}, {}), _not_yet(error, part.resource))
-                )
+            early = (ToolMissing, NotThereYet, ToolError) if pending else (ToolMissing, NotThereYet)
+            if check_mode and isinstance(error, early):
+                unseen = Outcome(resource.kind, Plan(), {}, {})
+                done.append(PartResult(part.phase, unseen, _not_yet(error, part.resource)))
                 continue
             changed = not check_mode and (any(result.changed for result in done) or len(watched.tried) > 1)
             last = watched.tried[-1] if watched.tried else None
