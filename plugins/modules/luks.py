@@ -71,7 +71,6 @@ requirements:
   - util-linux 2.37 or newer (blkid, wipefs, lsblk)
 seealso:
   - module: lustre.core.target
-  - module: community.crypto.luks_device
 author:
   - lustre.core contributors (@lustre-core)
 """
