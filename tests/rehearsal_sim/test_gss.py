@@ -196,7 +196,9 @@ def test_the_mgs_has_a_rule_of_its_own(secured: Secured) -> None:
     nids = (MDS1,)
     secured.load(MDS1, SERVER | MGS, mgs_nids=nids)
     secured.load(CLIENT_NID, CLIENT, mgs_nids=nids)
-    assert secured.site.mount(CLIENT_NID, SPEC, "/mnt/fs1", "mgssec=skpi") == errno.EACCES, "the MGS wants none"
+    assert secured.site.mount(CLIENT_NID, SPEC, "/mnt/fs1", "mgssec=skpi") == 0, "without a rule the MGS takes any"
+    assert secured.flavors()["mgc.MGC10.77.0.11@tcp"] == "skpi"
+    secured.site.umount(CLIENT_NID, "/mnt/fs1")
     secured.rule("_mgs.srpc.flavor.default=skpi")
     assert "_mgs.srpc.flavor.default=skpi" in secured.site.hosts[MDS1].param_tree()["mgs.MGS.live._mgs"]()
     assert secured.site.mount(CLIENT_NID, SPEC, "/mnt/fs1") == errno.EACCES

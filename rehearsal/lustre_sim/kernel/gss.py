@@ -335,11 +335,14 @@ class Gss(Subsystem):
     # -- the server's side -------------------------------------------------------------------------------------
 
     def admit(self, from_nid: str, flavor: str) -> list[str]:
-        """The MGS looks at the flavor of a new connection; EACCES when its own rule wants another one."""
+        """The MGS looks at the flavor of a new connection; EACCES when its own rule wants another one.
+
+        Without a rule it takes any (tgt_connect_check_sptlrpc of 2.17): so mounts can have ``mgssec=`` before there is one.
+        """
         if not self.node.mgs.running or Faults.of(self.node).on("mgs-down"):
             raise SimError(errno.ENOTCONN, "no MGS here")
         wanted = self.node.mgs.srpc.needed_by_mgs()
-        if flavor != wanted:
+        if flavor != wanted != srpc.NULL:
             self.node.log(f"LustreError: MGS: unauthorized rpc flavor {flavor} from {from_nid}, expect {wanted}")
             raise SimError(errno.EACCES, f"the MGS wants the flavor {wanted}")
         nids: list[str] = self.node.lnet.nids()
