@@ -39,7 +39,7 @@ def to_mgs(one: Secured, host: str) -> str:
 
 
 def rules(one: Secured) -> list[str]:
-    return re.findall(r"^_mgs\S*srpc\S*$", one.site.sh(one.mgs, "lctl get_param -n mgs.MGS.live._mgs"), re.M)
+    return re.findall(r"^_mgs\S*srpc\S*$", one.site.sh(one.mgs, "lctl get_param -n 'mgs.MGS.live.*'"), re.M)
 
 
 def described(one: Secured, flavor: str) -> None:
