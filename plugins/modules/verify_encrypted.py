@@ -79,6 +79,13 @@ checks:
       ok: true
       wanted: Required key not available
       found: Required key not available
+usable:
+  description: The directories that could be written to and read, each with its path, and with its file system and path in that.
+  returned: unless an option is unusable
+  type: list
+  elements: dict
+  sample:
+    - {path: /mnt/fs1/vault, fsname: fs1, inside: /vault}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Sequence
 
+from ansible_collections.lustre.core.plugins.plugin_utils._device_looks import unlooked
 from ansible_collections.lustre.core.plugins.plugin_utils._lasting import lasting_table
 from ansible_collections.lustre.core.plugins.plugin_utils._operations import declared_targets
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
@@ -20,7 +21,7 @@ _NAME = ".lustre-verify-"
 
 
 def verify_data(filesystems: Any, results: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry per host, the problems of the site, what ends when, and the verdict.
+    """One entry per host, the problems of the site, what ends when, what could not be proven, and the verdict.
 
     ``results`` maps each host to the return of ``lustre.core.verify`` (or a list of returns,
     ``lustre.core.verify_shared`` among them); None stands for a host that gave no answer.
@@ -34,6 +35,7 @@ def verify_data(filesystems: Any, results: Mapping[str, Any]) -> dict[str, Any]:
         "hosts": [{key: host[key] for key in ("host", "healthy", "checks", "problems")} for host in hosts],
         "problems": problems,
         "ends": [{"host": host["host"], **one} for host in hosts for one in host["ends"]],
+        "notes": [{"host": host["host"], "text": text} for host in hosts for text in host["notes"]] + unlooked(results),
     }
 
 
@@ -60,6 +62,7 @@ def _host(name: str, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "problems": problems,
         "targets": targets,
         "ends": ends,
+        "notes": [str(text) for answer in answers for text in answer.get("notes") or ()],
     }
 
 
@@ -116,6 +119,8 @@ def verify_table(filesystems: Any, results: Mapping[str, Any]) -> str:
     found += [f"site: {text}" for text in data["problems"]]
     if found:
         parts.append("Problems:\n" + "\n".join(f"  {number}. {text}" for number, text in enumerate(found, 1)))
+    if data["notes"]:
+        parts.append("Not proven:\n" + "\n".join(f"  {one['host']}: {one['text']}" for one in data["notes"]))
     parts.append(_verdict(data, len(found)))
     return "\n\n".join(parts)
 

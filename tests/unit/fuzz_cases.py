@@ -13,6 +13,7 @@ from ansible_collections.lustre.core.plugins.module_utils import _nid, _units
 from ansible_collections.lustre.core.plugins.module_utils._cli import (
     blockdev,
     ccache_file,
+    debugfs,
     devfiles,
     dkms,
     exports,
@@ -227,6 +228,8 @@ TICKETS = base64.b64decode(load_cases("ticket_cache")["cache"].replace(" ", ""))
 
 PROJECTS = recorded("quota/project-d")
 EXPORTS = tuple(text.partition("=\n")[2] for text in recorded("nodemap/exports"))
+STRIPES = recorded("layout/gs-plain-y", "layout/gs-pfl-y", "layout/gs-dom-y")
+COMPLAINTS = tuple(load_transcript(f"mkfs/debugfs-dump{name}").err for name in ("", "-missing", "-nofs"))
 
 #: By ``file.function``, as ``readers`` names them.
 CASES: dict[str, Case] = {
@@ -379,6 +382,10 @@ CASES: dict[str, Case] = {
     "fscrypt.parse_policy": Case(
         fscrypt.parse_policy, ("0201040300000000002192fcf1fb22e1c930e8e87e32855a",), (ValueError,)
     ),
+    "debugfs.parse_complaints": Case(debugfs.parse_complaints, COMPLAINTS),
+    "debugfs.dump": Case(answering(lambda run: debugfs.dump(run, "/dev/sdb", "O/1/d1/1", "/run/c")), COMPLAINTS),
+    "lfs.stripes": Case(answering(lambda run: lfs.stripes(run, "/mnt/lustre/s1")), STRIPES),
+    "lfs.parse_stripes": Case(lfs.parse_stripes, STRIPES),
     "exports.parse": Case(exports.parse, EXPORTS),
     "ext4.inside": Case(
         answering(lambda run: ext4.inside(run, "/dev/sda")), kept("debugfs-1", "debugfs-2", "debugfs-3")

@@ -26,7 +26,9 @@ TEXTS = ("text", "out", "err", "line", "result", "usage", "said", "run")
 NO_READERS: dict[str, str] = {
     "kdc_principal_export.export": "reads files by keytab_file.parse_keytab, of kadmin only its complaints",
     "file_io.as_owner": "makes a runner of a runner, runs nothing",
+    "file_io.fill": "its tool's output is never read, only its exit code",
     "file_io.remove": "its tool's output is never read, only its exit code",
+    "lfs.make_striped": "its tool's output is never read, only its exit code",
     "lctl.batch": "writes what lctl is to read",
     "partners.require_unused": "reads by blockdev.mmp_state",
     "file_io.write": "its tool's output is never read, only its exit code",

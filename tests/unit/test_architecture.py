@@ -204,6 +204,8 @@ def given_keys() -> dict[str, frozenset[str]]:
         | {"loaded_keys"},
         "site_info": literal_keys("plugins/module_utils/_readers/site_info.py", "site_of"),
         "verify": literal_keys("plugins/module_utils/_readers/verify.py", "verify"),
+        "verify_ciphertext": literal_keys("plugins/module_utils/_readers/marked_files.py", "_told")
+        | literal_keys("plugins/module_utils/_readers/device_bytes.py", "look"),
         "verify_encrypted": literal_keys("plugins/module_utils/_readers/ciphertext.py", "inspect"),
         "verify_expiry": literal_keys("plugins/module_utils/_readers/verify_expiry.py", "verify"),
         "verify_security": literal_keys("plugins/module_utils/_readers/verify_security.py", "verify"),

@@ -50,11 +50,19 @@ def test_the_words_of_a_missing_key_are_those_of_the_recording():
 def test_a_locked_directory_is_closed(fake):
     found = inspected(fake([LOCKED, (WRITE, NO_KEY, TEXT), (FIND, f"{VAULT}/f\0"), (OLD, NO_KEY)]), "locked")
     assert found["healthy"] and names(found) == [("encrypted", True), ("closed", True)]
+    assert found["usable"] == []
 
 
 def test_an_unlocked_one_is_usable(fake):
     found = inspected(fake([OPEN, (WRITE, "", TEXT), (READ, TEXT), (REMOVE, "")]), "unlocked")
     assert found["healthy"] and names(found) == [("encrypted", True), ("usable", True)]
+    assert found["usable"] == [{"path": VAULT, "fsname": "fs1", "inside": "/vault"}]
+
+
+def test_a_directory_has_one_name_whatever_a_client_mounts(fake):
+    table = TABLE.replace(":/fs1 ", ":/fs1/projects/a ")
+    found = inspected(fake([OPEN, (WRITE, "", TEXT), (READ, TEXT), (REMOVE, "")]), table=table)
+    assert found["usable"] == [{"path": VAULT, "fsname": "fs1", "inside": "/projects/a/vault"}]
 
 
 def test_a_write_without_the_key_that_succeeds_is_told_and_removed(fake):
@@ -98,7 +106,12 @@ def test_options_that_cannot_be_used(fake):
         Ciphertext.from_options(fake([]), {"unlocked": ["vault"]})
     with pytest.raises(BadValue, match=r"locked\[1\]: /mnt/fs1/vault is there twice"):
         Ciphertext.from_options(fake([]), {"paths": [VAULT], "locked": ["/mnt/fs1/b", VAULT]})
-    assert Ciphertext.from_options(fake([]), {}).inspect() == {"healthy": True, "checks": [], "problems": []}
+    assert Ciphertext.from_options(fake([]), {}).inspect() == {
+        "healthy": True,
+        "checks": [],
+        "problems": [],
+        "usable": [],
+    }
 
 
 def test_each_directory_has_what_is_expected_of_it():

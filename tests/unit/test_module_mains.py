@@ -35,6 +35,10 @@ OPTIONS = {
     "ssk_key": ({"keys": [{"path": "/k/a", "types": ["server"]}]}, "keys[0].fsname: a key is made for a file system or for an"),
     "target": ({"targets": [{"kind": "mgt", "device": "/dev/sdb"}]}, "targets[0].device: /dev/sdb is a name that the kernel gives"),
     "verify": ({"want": {}, "size": 1}, "size: 1 bytes are not a small file"),
+    "verify_ciphertext": (
+        {"action": "write", "directories": ["vault"]},
+        "directories[0]: 'vault' is not an absolute path",
+    ),
     "verify_encrypted": ({"paths": ["vault"]}, "paths[0]: 'vault' is not an absolute path"),
     "verify_expiry": ({"database": ["a"], "realm": "a b"}, "realm: 'a b' is not the name of a realm"),
     "verify_security": ({"rules": [{"target": "fs1"}]}, "rules[0]"),

@@ -40,6 +40,7 @@ def test_a_healthy_site() -> None:
         ],
         "problems": [],
         "ends": [],
+        "notes": [],
     }
     table = verify_table(SITE, results)
     assert table.splitlines()[1].split() == ["oss1", "1", "ok"]

@@ -64,6 +64,15 @@ def write(run: Runner, path: str, text: str) -> None:
         raise ToolError(f"write the test file {path}", argv, rc, out, err)
 
 
+def fill(run: Runner, path: str, text: str) -> None:
+    """Write into a file of ours that is there and empty, and wait until it is on the servers' disks."""
+    require_ours(path)
+    argv = ("dd", f"of={path}", _BLOCK, "iflag=fullblock", "conv=nocreat,notrunc,fsync", "status=none")
+    rc, out, err = run(argv, text, TIMEOUT)
+    if rc != 0:
+        raise ToolError(f"write the test file {path}", argv, rc, out, err)
+
+
 def read(run: Runner, path: str) -> str:
     """The content as the servers have it: past the page cache, or after it was dropped where that cannot be asked for."""
     require_ours(path)

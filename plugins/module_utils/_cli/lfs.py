@@ -107,3 +107,47 @@ def projects(run: Runner, paths: Sequence[str], timeout: float = 60.0) -> dict[s
 def set_project(path: str, project: int) -> tuple[str, ...]:
     """Gives a directory a project, for itself and for what will be made in it; what is in it already keeps its own."""
     return ("lfs", "project", "-p", str(project), "-s", path)
+
+
+class Stripe(NamedTuple):
+    """The object of a file on one OST: the OST's index, and the object's FID (``0x240000400:0x3:0x0``)."""
+
+    ost: int
+    fid: str
+
+
+_STRIPE = re.compile(
+    r"^ +- l_ost_idx: (?P<ost>\d{1,5})\n +l_fid: +(?P<fid>0x[0-9a-f]{1,16}:0x[0-9a-f]{1,8}:0x[0-9a-f]{1,8})$", re.M
+)
+_PLAIN = re.compile(r"lmm_stripe_count: +(?P<count>\d{1,5})$", re.M)
+
+
+def parse_stripes(text: str) -> list[Stripe]:
+    """The objects that ``lfs getstripe -y`` shows of a file; UnknownOutput when they are not as many as it says."""
+    found = [Stripe(int(match["ost"]), match["fid"]) for match in _STRIPE.finditer(text)]
+    if not text.startswith(("lmm_", "lcm_")) or text.count("l_ost_idx") != len(found):
+        raise UnknownOutput("lfs getstripe -y", "the objects of a file", text)
+    plain = _PLAIN.match(text)
+    if plain and int(plain["count"]) != len(found):
+        raise UnknownOutput("lfs getstripe -y", "the objects of a file", text)
+    return found
+
+
+def stripes(run: Runner, path: str, timeout: float = 60.0) -> list[Stripe]:
+    """The objects of a file that is there."""
+    argv = ("lfs", "getstripe", "-y", path)
+    rc, out, err = run(argv, None, timeout)
+    if rc != 0:
+        raise ToolError(f"see on which OST {path} lies", argv, rc, out, err, code=rc)
+    return parse_stripes(out)
+
+
+def make_striped(run: Runner, path: str, ost: int | None = None, timeout: float = 60.0) -> None:
+    """Make an empty file with one object, on a given OST or on one that the MDS chooses; an existing one is an error.
+
+    A layout of its own: with that of the directory its beginning could lie on an MDT.
+    """
+    argv = ("lfs", "setstripe", "-c", "1", *(() if ost is None else ("-i", str(ost))), path)
+    rc, out, err = run(argv, None, timeout)
+    if rc != 0:
+        raise ToolError(f"make the file {path} with one object", argv, rc, out, err, code=rc)

@@ -33,6 +33,7 @@ class Ciphertext:
     read: Callable[[str], str] = text_or_empty
     token: Callable[[], str] = lambda: secrets.token_hex(8)
     checks: list[Check] = field(default_factory=list, init=False)
+    usable: list[dict[str, str]] = field(default_factory=list, init=False)
 
     @classmethod
     def from_options(cls, run: Runner, options: Mapping[str, Sequence[str] | None], **more: Any) -> Ciphertext:
@@ -60,6 +61,7 @@ class Ciphertext:
             "healthy": all(check.ok for check in self.checks),
             "checks": [check.public() for check in self.checks],
             "problems": [check.problem for check in self.checks if not check.ok],
+            "usable": self.usable,
         }
 
     def _check(self, name: str, path: str, wanted: str, found: str = "", problem: str = "") -> None:
@@ -94,6 +96,16 @@ class Ciphertext:
             self._check(name, path, wanted, "failed", str(error))
         else:
             self._check(name, path, wanted)
+            if there:
+                self.usable.append({"path": path, **self._inside(path)})
+
+    def _inside(self, path: str) -> dict[str, str]:
+        """The same directory as every client calls it, whatever it mounts where."""
+        entry = mounts.deepest(mounts.parse_mounts(self.read(mounts.TABLE)), path)
+        client = entry.client if entry else None
+        if entry is None or client is None:
+            return {"fsname": "", "inside": path}
+        return {"fsname": client.fsname, "inside": client.subdir + path[len(entry.path.rstrip("/")) :]}
 
     def _usable(self, path: str) -> None:
         file, text = self._ours(path)
