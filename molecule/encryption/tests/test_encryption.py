@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
+import subprocess
 import time
 
 import pytest
@@ -99,6 +102,31 @@ def test_nothing_in_clear_where_the_servers_keep_it(holder: Host) -> None:
     holder.check_output(f"sh -c 'echo {MARKER} > /mnt/mol/plain'")
     assert holder.run(f"grep -rqF '{MARKER}' {folder}").rc == 0, "the look would not find what lies there in clear"
     holder.check_output("rm /mnt/mol/plain")
+
+
+def verified(*words: str) -> dict[str, int]:
+    """How many checks verify made of each host; all must be well."""
+    done = subprocess.run(
+        ["ansible-playbook", "lustre.core.verify", *words],
+        cwd=os.environ["MOLECULE_PROJECT_DIRECTORY"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0 and "Verdict: HEALTHY" in done.stdout, done.stdout + done.stderr
+    assert "Not proven" not in done.stdout, done.stdout
+    return {host: int(count) for host, count in re.findall(r"^ *(\w+) +(\d+) +ok\W*$", done.stdout, re.M)}
+
+
+def test_verify_reads_the_bytes_on_the_device(holder: Host) -> None:
+    """Written and both files removed on the client that has the key, looked at on the server; nothing is left."""
+    plain = verified()
+    assert sorted(plain) == HOSTS
+    looked = verified("-e", "lustre_verify_ciphertext=true")
+    more = {host: looked[host] - plain[host] for host in HOSTS}
+    assert more == {"client1": 3, "client2": 0, "server1": 1}
+    assert holder.check_output("find /mnt/mol -name '.lustre-verify-*'") == ""
 
 
 def test_locked_and_unlocked_by_the_unit(holder: Host) -> None:

@@ -14,6 +14,7 @@ from .. import VERSION
 from ..faults import Faults
 from ..sim_error import NotLoaded, SimError
 from .lfs_flushctx import flushctx
+from .lfs_layout import getstripe, setstripe
 from .lfs_project import project
 
 PROGRAM = "lfs"
@@ -286,53 +287,6 @@ def _mkdir(words: list[str], context: Context) -> int:
     return 0
 
 
-def _setstripe(words: list[str], context: Context) -> int:
-    flags, paths = getopt.gnu_getopt(
-        words, "c:S:i:p:o:C:E:L:N:d", ["stripe-count=", "stripe-size=", "stripe-index=", "pool="]
-    )
-    del flags
-    for path in paths:
-        if context.of_path(os.path.dirname(os.path.abspath(path))) is None:
-            context.err.write(f"lfs setstripe: setstripe error for '{path}': Inappropriate ioctl for device\n")
-            return errno.ENOTTY
-        if os.path.isfile(path):
-            context.err.write(f"lfs setstripe: setstripe error for '{path}': stripe already set\n")
-            return errno.EEXIST
-        if not os.path.isdir(path):
-            with open(path, "x", encoding="utf-8"):
-                pass
-    return 0
-
-
-def _getstripe(words: list[str], context: Context) -> int:
-    flags, paths = getopt.gnu_getopt(words, "cSidpyvqrR", ["stripe-count", "directory", "yaml"])
-    names = {name for name, _ in flags}
-    for path in paths:
-        if not os.path.lexists(path):
-            context.err.write(f"lfs: getstripe for '{path}' failed: No such file or directory\n")
-            return errno.ENOENT
-        if context.of_path(path) is None:
-            text = os.strerror(errno.ENOTTY)
-            context.err.write(
-                f"lfs getstripe: cb_getstripe: '{path}' not on a Lustre fs?: {text} ({errno.ENOTTY})\n"
-                f"lfs: getstripe for '{path}' failed: {text}\n"
-            )
-            return errno.ENOTTY
-        if names & {"-c", "--stripe-count"}:
-            context.out.write("1\n\n")
-        elif os.path.isdir(path):
-            head = "" if names & {"-d", "--directory"} else f"{path}\n"
-            context.out.write(f"{head}stripe_count:  1 stripe_size:   4194304 pattern:       0 stripe_offset: -1\n\n")
-        else:
-            inode = os.stat(path).st_ino
-            context.out.write(
-                f"{path}\nlmm_stripe_count:  1\nlmm_stripe_size:   4194304\nlmm_pattern:       raid0\nlmm_layout_gen:    0\n"
-                "lmm_stripe_offset: 0\n\tobdidx\t\t objid\t\t objid\t\t group\n"
-                f"\t     0\t{inode:14d}\t{inode:#13x}\t   0x240000400\n\n"
-            )
-    return 0
-
-
 def _version(_words: list[str], context: Context) -> int:
     context.out.write(f"lfs {VERSION}\n")
     return 0
@@ -356,8 +310,8 @@ COMMANDS: dict[str, Callable[[list[str], Context], int]] = {
     "setdirstripe": _mkdir,
     "flushctx": flushctx,
     "project": project,
-    "setstripe": _setstripe,
-    "getstripe": _getstripe,
+    "setstripe": setstripe,
+    "getstripe": getstripe,
     "--version": _version,
     "version": _version,
     "--list-commands": _list_commands,
