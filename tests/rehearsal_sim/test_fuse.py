@@ -179,3 +179,14 @@ def test_who_only_reads_changes_nothing_not_even_when_mounted_anew(tmp_path: Pat
             with pytest.raises(OSError, match="Read-only file system"):
                 change()
     assert [(one.name, one.read_text(encoding="utf-8")) for one in folder.iterdir()] == [("kept", "kept")]
+
+
+def test_what_was_written_is_read_past_the_page_cache_as_a_whole(two: tuple[Path, Path]) -> None:
+    """In several requests: each needed aligned memory once, and had it by chance."""
+    one, other = two
+    content = os.urandom(1 << 20)
+    for number in range(8):
+        (one / f"file{number}").write_bytes(content)
+        argv = ["dd", f"if={other}/file{number}", "bs=1M", "iflag=direct", "status=none"]
+        done = subprocess.run(argv, capture_output=True, check=False)
+        assert (done.returncode, done.stdout == content) == (0, True), done.stderr

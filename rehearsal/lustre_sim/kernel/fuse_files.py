@@ -24,6 +24,8 @@ _MINOR = 31
 # ASYNC_READ, ATOMIC_O_TRUNC, BIG_WRITES, HAS_IOCTL_DIR, AUTO_INVAL_DATA, PARALLEL_DIROPS, MAX_PAGES
 _WANTED = 1 | 1 << 3 | 1 << 5 | 1 << 11 | 1 << 12 | 1 << 18 | 1 << 22
 _ROOT = 1
+# O_DIRECT needs aligned memory here, which reads have by chance; what it asks for is done by the client's kernel
+_NOT_HERE = os.O_NOFOLLOW | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_DIRECT
 
 
 class Request(NamedTuple):
@@ -247,14 +249,14 @@ class FuseFiles:
         return struct.pack("<QII", number, 0, 0)
 
     def _open(self, request: Request) -> bytes:
-        flags = struct.unpack_from("<I", request.body)[0] & ~(os.O_NOFOLLOW | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+        flags = struct.unpack_from("<I", request.body)[0] & ~_NOT_HERE
         return self._keep(os.open(self._inode(request.node).path, flags | os.O_CLOEXEC))
 
     def _create(self, request: Request) -> bytes:
         flags, mode = struct.unpack_from("<II", request.body)
         name = request.name(16)
         parent = self._inode(request.node).fd
-        flags = (flags & ~os.O_APPEND) | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = (flags & ~(os.O_APPEND | os.O_DIRECT)) | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             handle = os.open(name, flags | os.O_EXCL, stat.S_IMODE(mode), dir_fd=parent)
         except FileExistsError:
