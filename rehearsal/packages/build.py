@@ -189,22 +189,8 @@ def _kernel(tree: Path, out: Path, kernel: str) -> None:
 
 
 def _e2fsprogs(tree: Path, out: Path) -> None:
-    """Debian's e2fsprogs under a Lustre-aware version, its mke2fs behind the one of ``files/``."""
-    unpacked = _fetched(tree, "e2fsprogs")
-    real = next(path for path in (unpacked / "sbin/mke2fs", unpacked / "usr/sbin/mke2fs") if path.exists())
-    os.rename(real, real.with_name("mke2fs.real"))
-    shutil.copy2(HERE / "files/mke2fs", real)
     """Debian's e2fsprogs under a Lustre-aware version, its mke2fs and debugfs behind those of ``files/``."""
-    tree.mkdir()
-    fetched = _run(["apt-get", "-qq", "download", "e2fsprogs"], cwd=tree)
-    debs = list(tree.glob("e2fsprogs_*.deb"))
-    if fetched.returncode != 0 or not debs:
-        raise BuildError(
-            "apt-get could not download the package e2fsprogs, which the rehearsal's Lustre-aware e2fsprogs is made from. "
-            f"Run `apt-get update` and look at the apt sources. It said: {fetched.stderr.strip()[-400:]}"
-        )
-    unpacked = tree / "unpacked"
-    _checked(["dpkg-deb", "-R", str(debs[0]), str(unpacked)])
+    unpacked = _fetched(tree, "e2fsprogs")
     for tool in ("debugfs", "mke2fs"):
         real = next(path for path in (unpacked / "sbin" / tool, unpacked / "usr/sbin" / tool) if path.exists())
         os.rename(real, real.with_name(f"{tool}.real"))
