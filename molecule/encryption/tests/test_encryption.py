@@ -120,12 +120,12 @@ def verified(*words: str) -> dict[str, int]:
 
 
 def test_verify_reads_the_bytes_on_the_device(holder: Host) -> None:
-    """Written and both files removed on the client that has the key, looked at on the server; nothing is left."""
+    """Of two directories: written and both files removed on the client that has the keys, looked at on the server; nothing is left."""
     plain = verified()
     assert sorted(plain) == HOSTS
     looked = verified("-e", "lustre_verify_ciphertext=true")
     more = {host: looked[host] - plain[host] for host in HOSTS}
-    assert more == {"client1": 3, "client2": 0, "server1": 1}
+    assert more == {"client1": 6, "client2": 0, "server1": 2}
     assert holder.check_output("find /mnt/mol -name '.lustre-verify-*'") == ""
 
 
