@@ -46,7 +46,7 @@ def as_owner(run: Runner, owner: str) -> Runner:
         return run
     if not _OWNER.match(owner):
         raise BadValue("owner", f"{owner!r} is no owner", "Write UID:GID, both as numbers.")
-    uid, _, gid = owner.partition(":")
+    uid, _colon, gid = owner.partition(":")
     prefix = ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--")
 
     def by_owner(argv: Sequence[str], stdin: str | None = None, timeout: float = DEFAULT_TIMEOUT) -> Result:
