@@ -110,7 +110,7 @@ ends:
     kind: {description: As the names of the checks., type: str}
     object: {description: Principal or path., type: str}
     ends: {description: In seconds since 1970; 0 for what has no end., type: int}
-    days_left: {description: Days until its end, or for keys until O(max_age); null where there is neither., type: float}
+    days_left: {description: 'Days until its end, or for keys until O(max_age); null where there is neither.', type: float}
     days_old: {description: The least age of a key; null where it is not known., type: float}
   sample:
     - {kind: ticket, object: lustre_root/client1.example.com@EXAMPLE.COM, ends: 1796118791, days_left: 0.4, days_old: null}
