@@ -125,3 +125,46 @@ def test_what_lies_in_clear_is_found_and_what_does_not_is_proven(host: Host, tmp
     assert found["healthy"] and [check["ok"] for check in found["checks"]] == [True]
     assert MarkedFiles(host).remove(wrote["files"])["healthy"]
     assert list(vault.iterdir()) == [] and [path.name for path in host.mount.iterdir()] == ["vault"]
+
+
+def test_the_real_debugfs_on_a_real_ext4(tmp_path: Path) -> None:
+    """The reader with the real program: objects where ldiskfs would have them, in clear and not, and missing ones."""
+    image, marks = tmp_path / "ost", ["1f" * 32, "7c" * 32, "5a" * 32]
+    clear = [(f"{mark}\n" * (SIZE // 64))[:SIZE].encode() for mark in marks]
+    contents = {"3": os.urandom(SIZE), "4": clear[1], "2a": clear[2]}
+    script = ["mkdir O", "mkdir O/240000400"]
+    for oid, content in contents.items():
+        (tmp_path / oid).write_bytes(content)
+        folder = f"O/240000400/d{int(oid, 16) % 32}"
+        script += [f"mkdir {folder}", f"write {tmp_path / oid} {folder}/{oid}"]
+    (tmp_path / "script").write_text("\n".join(script) + "\n", encoding="utf-8")
+    with open(image, "wb") as stream:
+        stream.truncate(32 << 20)
+    for argv in (["mke2fs", "-q", "-F", "-t", "ext4", image], ["debugfs", "-w", "-f", tmp_path / "script", image]):
+        subprocess.run(argv, check=True, capture_output=True)
+
+    def run(argv: Any, stdin: str | None = None, timeout: float = 0.0) -> Result:
+        if argv[0] == "lctl":
+            return Result(0, f"osd-ldiskfs.fs1-OST0000.mntdev={image}\n", "")
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def looked(oid: str, mark: str, control: str = "4") -> dict[str, Any]:
+        fids = {key: f"0x240000400:0x{number}:0x0" for key, number in (("fid", oid), ("control_fid", control))}
+        one = {
+            "directory": "/mnt/fs1/vault",
+            "fsname": "fs1",
+            "ost": 0,
+            "size": SIZE,
+            "marker": mark,
+            "control_marker": marks[1],
+            **fids,
+        }
+        return DeviceBytes(run, [one], timeout=0, folder=str(tmp_path)).look()
+
+    assert looked("3", marks[0])["healthy"]
+    assert "lies there in clear" in looked("2a", marks[2])["problems"][0]
+    assert "is not there" in looked("5", marks[0])["problems"][0]
+    assert "it has no such object" in looked("3", marks[0], control="6")["problems"][0]
+    image.write_bytes(bytes(1 << 20))
+    assert "Bad magic number in super-block" in looked("3", marks[0])["problems"][0]
