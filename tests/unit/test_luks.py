@@ -456,20 +456,41 @@ def test_the_recordings_of_cryptsetup(fake):
         cryptsetup.status(fake([(("cryptsetup", "status", "x"), load_transcript("luks/status-no-dm"))]), "x")
 
 
-ACTIVE = "/dev/mapper/x is active and is in use.\n  type:    LUKS2\n  cipher:  aes-xts-plain64\n  device:  /dev/sdb\n  mode:    read/write\n"
+ACTIVE = load_transcript("luks/status-in-use").out
+ITS = "fs1-OST0000"
 
 
-def test_what_is_open():
-    assert cryptsetup.parse_status("x", ACTIVE) == Mapping("LUKS2", "/dev/sdb")
+@pytest.mark.parametrize(
+    ("recorded", "found"),
+    [
+        ("status-inactive", None),
+        ("status-active", Mapping("LUKS2", "/dev/ubdb")),
+        ("status-in-use", Mapping("LUKS2", "/dev/ubdb")),
+    ],
+)
+def test_what_is_open_as_a_real_device_mapper_has_it(fake, recorded, found):
+    call = (("cryptsetup", "status", ITS), load_transcript(f"luks/{recorded}"))
+    assert cryptsetup.status(fake([call]), ITS) == found
+
+
+@pytest.mark.parametrize("recorded", ["open-twice", "open-other-name", "close-in-use"])
+def test_what_is_in_use_is_told_as_that(recorded):
+    told = load_transcript(f"luks/{recorded}")
+    assert "in use: `lsblk`" in str(cryptsetup.error("open x", ["cryptsetup"], told.rc, told.out, told.err))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", ACTIVE.replace("/x is", "/y is"), ACTIVE.replace("active", "asleep"), ACTIVE.replace("device", "thing")],
+    [
+        "",
+        ACTIVE.replace(f"/{ITS} is", "/y is"),
+        ACTIVE.replace("active", "asleep"),
+        ACTIVE.replace("device:", "thing:"),
+    ],
 )
 def test_a_status_that_nobody_knows_stops(text):
     with pytest.raises(UnknownOutput):
-        cryptsetup.parse_status("x", text)
+        cryptsetup.parse_status(ITS, text)
 
 
 def test_key_files_are_read_as_they_are(tmp_path):
