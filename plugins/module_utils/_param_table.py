@@ -102,7 +102,8 @@ mdt.*                   int       dir_split_count dir_split_delta enable_remote_
 mdt.*                   int       identity_int_acquire_expire identity_int_expire ir_factor job_cleanup_interval max_mod_rpcs_in_flight
 mdt.*                   int       recovery_time_hard recovery_time_soft sync_count tgt_fmd_count tgt_fmd_seconds
 mdt.*                   choice    checksum_type dom_lock sync_lock_cancel sync_lock_cancel_blocking
-mdt.*                   text      enable_cap_mask hsm_control identity_upcall job_xattr nosquash_nids root_squash
+mdt.*                   text      enable_cap_mask hsm_control identity_upcall job_xattr root_squash
+mdt.*                   nids      nosquash_nids
 mdt.*                   command   evict_client identity_flush identity_info identity_int_flush job_stats md_stats rename_stats
 mdt.*                   readonly  eviction_count hash_stats instance num_exports recovery_stale_clients recovery_status site_stats tot_dirty
 mdt.*                   readonly  tot_granted tot_pending uuid

@@ -17,6 +17,7 @@ percent    0 to 100 with or without ``%``
 choice     one word of several, the current one in brackets when read
 flags      a set of words; ``+word`` and ``-word`` change it; for debug masks also a number
 nrs        a request scheduler policy; reads as a block with the state of each
+nids       ranges of NIDs with blanks between; reads in other words and order, ``NONE`` when empty
 text       anything on one line
 command    written to make something happen; what reads back is something else
 readonly   can only be read
@@ -29,6 +30,8 @@ import os
 import re
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+
+from ansible_collections.lustre.core.plugins.module_utils._nid_range import Span, merged, spans_of
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -53,6 +56,9 @@ _FALSE = frozenset({"0", "off", "no", "n", "false", "disable", "disabled"})
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*([A-Za-z]*)\Z")
 _BRACKET = re.compile(r"(?:^|\s)\[(?P<word>[^\[\]\s]+)\](?:\s|$)")
 _NRS_STARTED = re.compile(r"^ *- name: (\S+)\n +state: started$", re.M)
+#: Words for an empty list of NIDs, and the bytes that a list may have, a line feed not counted.
+_NO_NIDS = ("", "NONE", "clear")
+_NIDS_LONGEST = 4095
 #: Words that a flag list may hold; anything else is no flag list.
 _FLAG = re.compile(r"[+-]?[A-Za-z0-9_]+\Z")
 
@@ -95,6 +101,7 @@ def problem(kind: Kind, value: str, name: str = "") -> str:
         "pages": _bad_size,
         "time": _bad_time,
         "percent": _bad_percent,
+        "nids": _bad_nids,
     }
     if kind.name in checks:
         return checks[kind.name](value)
@@ -127,6 +134,29 @@ def _bad_percent(value: str) -> str:
     number = value.rstrip("% ")
     share = _digits(number)
     return "" if share is not None and share <= 100 else "it is not a percentage from 0 to 100"
+
+
+def _bad_nids(value: str) -> str:
+    if len(value) > _NIDS_LONGEST:
+        return f"it has {len(value)} characters, and Lustre takes {_NIDS_LONGEST}"
+    try:
+        _nids(value)
+    except ValueError as error:
+        return str(error)
+    return "" if value else "it is empty: NONE is an empty list"
+
+
+def _nids(text: str) -> list[Span]:
+    """The addresses of a list of ranges; ValueError for one that is none."""
+    words = [] if text.strip() in _NO_NIDS else text.split()
+    return merged(span for word in words for span in spans_of(word))
+
+
+def _same_nids(wanted: str, value: str) -> bool:
+    try:
+        return _nids(wanted) == _nids(value)
+    except ValueError:
+        return False
 
 
 def _bad_flags(value: str, name: str) -> str:
@@ -199,6 +229,8 @@ def same(kind: Kind, wanted: str, found: str, name: str = "", page: int = 0) -> 
         return wanted.rstrip("% ") == value.rstrip("% ")
     if kind.name == "int":
         return _integer(wanted) is not None and _integer(wanted) == _integer(value)
+    if kind.name == "nids":
+        return _same_nids(wanted, value)
     if kind.name == "flags":
         return _same_flags(wanted, value, name)
     return _same_plain(wanted, value)

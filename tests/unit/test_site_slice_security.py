@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
 from ansible_collections.lustre.core.plugins.module_utils._node import options_of, parts_of
 from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap_want import wanted_from_options
+from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._resources.ssk_key import SskKeyResource
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import SiteError
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
@@ -332,3 +333,51 @@ def test_where_encrypted_directories_are() -> None:
     ]
     assert [one.get("protector") for one in site.node("c1")["encryption"]] == [None, None, "custom_passphrase"]
     assert "encryption" not in site.node("b1")
+
+
+# ---- root squash -----------------------------------------------------------------------------------------
+
+
+def squash_of(site, host="s1"):
+    return [(p["name"], p["value"]) for p in site.node(host)["params"] if "squash" in p["name"]]
+
+
+def test_root_squash_is_stored_by_the_mgs_the_list_of_who_is_not_squashed_first() -> None:
+    hosts = {
+        "d[1-9]": "10.0.1.[1-9]",
+        "x1": {"nids": ["10.0.0.19@tcp", "10.9.0.9@o2ib"], "interfaces": {"o2ib": ["ib0"]}},
+    }
+    squash = {"nosquash": ["d[1-3]", "x1"], "nosquash_nids": "10.8.0.0/24@tcp"}
+    site = small(root_squash=squash, hosts=hosts, params={"at_max": 600})
+    nids = "10.9.0.9@o2ib 10.0.0.[1-2]@tcp 10.0.0.19@tcp 10.0.1.[1-3]@tcp 10.8.0.*@tcp"
+    assert [(p["name"], p["value"]) for p in site.node("s1")["params"]] == [
+        ("at_max", "600"),
+        ("mdt.fs1-*.nosquash_nids", nids),
+        ("mdt.fs1-*.root_squash", "65534:65534"),
+    ]
+    assert not any(squash_of(site, host) for host in ("s2", "c1", "d1", "x1"))
+    wanted = wants_from_options(site.node("s1")["params"])
+    assert [(want.kind.name, want.scope, want.fsname) for want in wanted[1:]] == [
+        ("nids", "persistent", "fs1"),
+        ("text", "persistent", "fs1"),
+    ]
+
+
+def test_root_squash_is_taken_back_by_a_zero_and_left_alone_without_a_word() -> None:
+    assert squash_of(small()) == []
+    site = small(root_squash={"uid": 0, "gid": 0})
+    assert squash_of(site) == [("mdt.fs1-*.nosquash_nids", "10.0.0.[1-2]@tcp"), ("mdt.fs1-*.root_squash", "0:0")]
+
+
+def test_root_squash_reads_the_variables_of_those_whom_it_spares_on_the_mgs_alone() -> None:
+    site = small(root_squash={"nosquash": "d1"}, hosts={"d[1-9]": "10.0.1.[1-9]"})
+    for host, reads in (("s1", {"s1", "s2", "d1"}), ("c1", {"c1", "s1", "s2"})):
+        vars_of = site.hostvars()
+        node_state(site.filesystems, host, vars_of, site.groups, site.lnet)
+        assert vars_of.asked <= reads, host
+
+
+def test_a_host_without_a_nid_is_told_by_the_mgs() -> None:
+    site = small(root_squash={"nosquash": "p1"}, hosts={"c1": "10.0.0.9", "p1": "p1.lab.example"})
+    with pytest.raises(SiteError, match=r"root_squash\.nosquash: the NIDs of p1 are not known"):
+        site.node("s1")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import lctl, lctl_params, llog
@@ -23,17 +24,18 @@ class Change:
 
 
 def lctl_steps(kind: str, changes: Sequence[Change]) -> list[Step]:
-    """A step per change; those that lctl can read from its standard input share the process of the first of them."""
-    together = [change for change in changes if all(lctl.fits_batch(word) for word in change.words)]
+    """A step per change, in their order; neighbours that lctl can read from its standard input share the first one's process."""
     steps = []
-    for change in changes:
-        argv: tuple[str, ...] = ()
-        stdin = None
-        if change not in together or len(together) == 1:
-            argv = ("lctl", *change.words)
-        elif change is together[0]:
-            argv, stdin = ("lctl",), lctl.batch([*(other.words for other in together), *read_back(together)])
-        steps.append(Step(kind, change.action, change.object, change.reason, argv, stdin))
+    for fits, group in groupby(changes, lambda change: all(lctl.fits_batch(word) for word in change.words)):
+        together = list(group)
+        for change in together:
+            argv: tuple[str, ...] = ()
+            stdin = None
+            if not fits or len(together) == 1:
+                argv = ("lctl", *change.words)
+            elif change is together[0]:
+                argv, stdin = ("lctl",), lctl.batch([*(other.words for other in together), *read_back(together)])
+            steps.append(Step(kind, change.action, change.object, change.reason, argv, stdin))
     return steps
 
 

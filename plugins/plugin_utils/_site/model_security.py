@@ -111,6 +111,20 @@ class Encrypted:
 
 
 @dataclass(frozen=True)
+class RootSquash:
+    where: str
+    uid: int
+    gid: int
+    nosquash: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
+
+    @property
+    def on(self) -> bool:
+        """A user 0 is how Lustre says that nobody is squashed, whatever the group."""
+        return self.uid != 0
+
+
+@dataclass(frozen=True)
 class Kerberos:
     where: str
     realm: str
@@ -134,6 +148,7 @@ class Security:
     nodemaps: Nodemaps | None = None
     tenants: tuple[Tenant, ...] = ()
     encrypted: tuple[Encrypted, ...] = ()
+    root_squash: RootSquash | None = None
 
     @property
     def maps(self) -> bool:

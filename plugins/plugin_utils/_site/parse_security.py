@@ -15,6 +15,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security i
     Kerberos,
     Nodemap,
     Nodemaps,
+    RootSquash,
     Security,
     Ssk,
     Tenant,
@@ -58,6 +59,7 @@ def build_security(clean: Mapping[str, Any], path: str, findings: Findings) -> S
         nodemaps=_nodemaps(clean["nodemaps"]) if clean["nodemaps"] else None,
         tenants=tuple(_tenant(item) for item in clean["tenants"] if item["name"]),
         encrypted=tuple(_encrypted(item) for item in clean["encrypted"] if item["path"]),
+        root_squash=_root_squash(clean["root_squash"]) if clean["root_squash"] else None,
     )
 
 
@@ -169,6 +171,10 @@ def _tenant_mount(clean: Mapping[str, Any]) -> TenantMount:
     return TenantMount(
         clean[WHERE], clean["path"], tuple(clean["options"]), clean["automount"], clean["boot"], clean["timeout"]
     )
+
+
+def _root_squash(clean: Mapping[str, Any]) -> RootSquash:
+    return RootSquash(clean[WHERE], clean["uid"], clean["gid"], tuple(clean["nosquash"]), tuple(clean["nosquash_nids"]))
 
 
 def _encrypted(clean: Mapping[str, Any]) -> Encrypted:

@@ -20,6 +20,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site import (
     rules_lnet,
     rules_luks,
     rules_nodemaps,
+    rules_squash,
     rules_targets,
     rules_tenants,
 )
@@ -54,6 +55,7 @@ _FAMILIES = (
     rules_nodemaps,
     rules_tenants,
     rules_encryption,
+    rules_squash,
 )
 _LISTED = (rules_targets, rules_luks, rules_hosts, rules_lnet, *_FAMILIES[4:])
 RULES: tuple[Rule, ...] = SHAPE + tuple(rule for family in _LISTED for rule in family.RULES)

@@ -98,6 +98,8 @@ def _lists_of_security(security: Security) -> Iterator[tuple[str, tuple[str, ...
         yield f"{tenant.where}.hosts", tenant.nodemap.hosts
     for directory in security.encrypted:
         yield f"{directory.where}.hosts", directory.hosts
+    if security.root_squash is not None:
+        yield f"{security.root_squash.where}.nosquash", security.root_squash.nosquash
 
 
 def names(context: Context) -> None:

@@ -209,7 +209,7 @@ def makers(context: Context) -> None:
         if found.settings is None or not found.settings.active:
             continue
         for one in {one.path: one for one in [filesystem, *context.sharers(filesystem)]}.values():
-            host = _maker(context, one) if one.directories else None
+            host = maker(context, one) if one.directories else None
             if host is None or not context.hosts.knows(host):
                 continue
             nodemap = found.of_host(host, context.hosts, context.nids(host))
@@ -221,7 +221,7 @@ def makers(context: Context) -> None:
                 context.add(f"{one.path}.{key}", what, fix, "directory-maker")
 
 
-def _maker(context: Context, filesystem: FileSystem) -> str | None:
+def maker(context: Context, filesystem: FileSystem) -> str | None:
     whole = (context.hosts.first(mount.hosts) for mount in filesystem.clients if mount.whole)
     return next((host for host in whole if host is not None), None)
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import GROUP, HOSTS, MODE, OWNER, PATH
-from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_nodemaps import NODEMAPS, TENANT
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_nodemaps import NODEMAPS, RANGES, TENANT
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Either,
     Key,
@@ -121,6 +121,23 @@ ENCRYPTED = Shape(
     },
 )
 
+_ID = Number(0, 2**32 - 2)
+ROOT_SQUASH = Shape(
+    "root squash",
+    {
+        "uid": Key(_ID, "The user that root of other clients works as. 0 switches root squash off.", 65534),
+        "gid": Key(_ID, "The group of that user.", 65534),
+        "nosquash": Key(
+            HOSTS,
+            "Hosts whose root stays root. Their NIDs must be known. The servers of the file system are added by themselves.",
+            [],
+        ),
+        "nosquash_nids": Key(RANGES, "NIDs whose root stays root, of hosts that are not in this inventory.", []),
+    },
+    doc="Kept by the MGS as `mdt.FSNAME-*.root_squash` and `mdt.FSNAME-*.nosquash_nids`. Left out, nothing of it is changed: write "
+    "`{uid: 0, gid: 0}` to take it back. See [Security](security.md).",
+)
+
 SECURITY = {
     "flavors": Key(
         Either((Text(hint=FLAVOR.hint), FLAVORS)),
@@ -139,9 +156,12 @@ SECURITY = {
         ListOf(TENANT), "Tenants, each with a directory, identities and hosts of its own. They need `nodemaps`.", []
     ),
     "encrypted": Key(ListOf(ENCRYPTED), "Directories that clients encrypt.", []),
+    "root_squash": Key(
+        ROOT_SQUASH, "Root of clients is somebody else on its metadata servers, except for named hosts.", None
+    ),
 }
 #: What makes a file system cost a look at its security at all.
-ASKS = ("flavors", "purge_flavors", "ssk", "nodemaps", "tenants", "encrypted")
+ASKS = ("flavors", "purge_flavors", "ssk", "nodemaps", "tenants", "encrypted", "root_squash")
 
 KERBEROS = Shape(
     "lustre_kerberos",

@@ -144,6 +144,7 @@ class Slicer:
         self._local_params(head, raw, ("local", "mount") if mounts else ("local",))
         if mgs.servers and self.host == mgs.servers[0]:
             self._mgs_params(head, raw)
+            self.params += self.security.root_squash(head.name, filesystem, mgs) if self.security is not None else []
         self.peers.update(dict.fromkeys(mgs.servers))
         if full:
             self.peers.update(dict.fromkeys(filesystem.servers))

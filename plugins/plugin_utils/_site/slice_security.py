@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterable, NamedTuple, Sequence
 
+from ansible_collections.lustre.core.plugins.plugin_utils._site import root_squash
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import Hosts
 from ansible_collections.lustre.core.plugins.plugin_utils._site.kerberos_names import (
     FQDN_VARIABLE,
@@ -262,6 +263,19 @@ class SecuritySlice:
                 others = [one for one in maps.tenants if one.present and one.name != mount.tenant]
                 found[mount.mount_path] = [one.subdir.rstrip("/") for one in others]
         return found
+
+    # Root squash
+
+    def root_squash(self, fsname: str, filesystem: Walked, mgs: Mgs) -> list[dict[str, Any]]:
+        """The parameters of a file system whose MGS this host starts."""
+        squash = self.security(filesystem).root_squash
+        if squash is None:
+            return []
+        servers = dict.fromkeys((*mgs.servers, *filesystem.servers))
+        nids = [nid for host in servers for nid in self.lnet.nids(host)]
+        for host in self.hosts.expanded(squash.nosquash):
+            nids += self.lnet.needed_nids(host, f"{squash.where}.nosquash")
+        return root_squash.params(fsname, squash, nids)
 
     # Encrypted directories
 

@@ -1,6 +1,6 @@
 # Copyright: lustre.core contributors
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A client under a nodemap: what its servers let it mount, and as whom it works in the file system.
+"""A client under a nodemap or root squash: what its servers let it mount, and as whom it works in the file system.
 
 Real servers map ids and check permissions themselves. Here the client's own kernel checks (``default_permissions``) with
 the ids that it is shown, which are mapped; only a root that is squashed would pass there, so it is checked here.
@@ -72,6 +72,8 @@ class MappedFiles(FuseFiles):
         uid, gid = to_fs(one, "uid", request.uid), to_fs(one, "gid", request.gid)
         if one["deny_unknown"] and request.uid != uid == one["squash_uid"]:
             raise OSError(errno.EACCES, "unknown here")
+        if uid == 0 and "root_squash" in one:
+            uid, gid = one["root_squash"]
         mapped = request._replace(uid=uid, gid=gid, body=_owned(one, opcode, request.body))
         if request.uid == 0 and uid != 0:
             self._check(opcode, mapped)

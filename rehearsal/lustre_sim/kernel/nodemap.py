@@ -16,7 +16,7 @@ from typing import Any
 
 from ..node import Node, Operation, Param, Subsystem
 from ..sim_error import SimError
-from . import nodemap_show
+from . import nodemap_show, root_squash
 from .nodemap_ranges import holds, meets, nid_number, range_of
 from .nodemap_show import FLAGS, ID_TYPES, NUMBERS, PRIVILEGES, ROLES
 
@@ -336,13 +336,18 @@ class Nodemap(Subsystem):
         """As whom this client works; None: as it says, for nodemaps are not active or it is trusted and may be root."""
         self._clients[from_nid, uuid, target] = self.node.clock.time()
         with self.node.lock:
-            if not self.state["active"]:
-                return None
-            one = self.maps[self._name_of(from_nid)]
-            if one["admin"] and one["trusted"]:
-                return None
-            keys = ("admin", "trusted", "deny_unknown", "map_mode", "idmap", "offset", *NUMBERS)
-            return copy.deepcopy({key: one[key] for key in keys})
+            mapped = self._mapped(from_nid)
+            squashed = root_squash.squashed(self.node, from_nid, target)
+        return mapped if squashed is None else {**(mapped or root_squash.AS_IT_SAYS), "root_squash": squashed}
+
+    def _mapped(self, from_nid: str) -> dict[str, Any] | None:
+        if not self.state["active"]:
+            return None
+        one = self.maps[self._name_of(from_nid)]
+        if one["admin"] and one["trusted"]:
+            return None
+        keys = ("admin", "trusted", "deny_unknown", "map_mode", "idmap", "offset", *NUMBERS)
+        return copy.deepcopy({key: one[key] for key in keys})
 
     def admit(
         self, from_nid: str, fsname: str, subdir: str, options: list[str], uuid: str = "", target: str = ""
@@ -350,7 +355,7 @@ class Nodemap(Subsystem):
         """A client mounts: which directory it gets and whether only for reading; EACCES when it may not."""
         with self.node.lock:
             if not self.state["active"]:
-                return {"root": subdir, "ro": False, "identity": None}
+                return {"root": subdir, "ro": False, "identity": self.identity(from_nid, uuid, target)}
             one = self.maps[self._name_of(from_nid)]
             net, number = nid_number(from_nid)
             if one["deny_mount"] or holds(one["banlist"], net, number):

@@ -8,6 +8,7 @@ import errno
 import re
 
 from ..sim_error import SimError
+from .nodemap_ranges import range_of
 
 SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 #: (path, lowest, highest): recorded or documented limits
@@ -29,11 +30,36 @@ def checked(path: str, current: str, value: str) -> str:
     name = path.rsplit("/", 1)[-1]
     if path in ("debug", "printk"):
         return _flags(current, value)
+    if path.startswith("mdt/") and name in ("root_squash", "nosquash_nids"):
+        return squash(value) if name == "root_squash" else nosquash(value)
     if "[" in current:
         return _choice(current, value)
     if re.fullmatch(r"-?\d+", current) and name not in ("jobid_var", "jobid_name"):
         return _number(path, name, value)
     return value
+
+
+def squash(value: str) -> str:
+    """``UID:GID``; EINVAL as recorded for ``abc``."""
+    match = re.fullmatch(r"(\d{1,10}):(\d{1,10})", value.strip())
+    if match is None or max(int(match[1]), int(match[2])) >= 2**32:
+        raise SimError(errno.EINVAL, value)
+    return f"{int(match[1])}:{int(match[2])}"
+
+
+def nosquash(value: str) -> str:
+    """A list of NID ranges as it reads back: by network, ``*`` as ``[0-255]``; at most 4096 bytes."""
+    if value in ("NONE", "clear"):
+        return "NONE"
+    if len(value) >= 4096 or not value.split():
+        raise SimError(errno.EINVAL, value)
+    by_net: dict[str, list[str]] = {}
+    for word in value.split():
+        net = range_of(word)[0]
+        address = word.partition("@")[0]
+        shown = address if address == "*" else re.sub(r"\*", "[0-255]", address)
+        by_net.setdefault(net, []).append(f"{shown}@{net}")
+    return " ".join(word for words in by_net.values() for word in words)
 
 
 def _number(path: str, name: str, value: str) -> str:

@@ -38,6 +38,7 @@ LNET_DEBUG = (
     "catastrophe",
     "fail_loc",
 )
+_IN_DEBUGFS = re.compile(r"mdt/[^/]+/(root_squash|nosquash_nids)$")
 DEBUGFS = ("sptlrpc/gss/rsc_info", "sptlrpc/gss/rsi_info", "sptlrpc/gss/replays")
 _IS_TARGET = re.compile(r"-(MDT|OST)[0-9a-f]{4}$")
 READ_ONLY = re.compile(
@@ -414,7 +415,7 @@ def to_name(path: str) -> str:
 
 def sysfs(path: str) -> str:
     """Where the real tool would have opened the file; it stands in error texts."""
-    if path in DEBUGFS:
+    if path in DEBUGFS or _IN_DEBUGFS.match(path):
         return f"/sys/kernel/debug/lustre/{path}"
     if path in LNET_DEBUG:
         return f"/sys/kernel/debug/lnet/{path}"
