@@ -38,6 +38,8 @@ LNET_DEBUG = (
     "catastrophe",
     "fail_loc",
 )
+#: Refused whatever the value (recorded).
+_NOT_BY_CONF = re.compile(r"mdt\.(root_squash|nosquash_nids)$")
 _IN_DEBUGFS = re.compile(r"mdt/[^/]+/(root_squash|nosquash_nids)$")
 DEBUGFS = ("sptlrpc/gss/rsc_info", "sptlrpc/gss/rsi_info", "sptlrpc/gss/replays")
 _IS_TARGET = re.compile(r"-(MDT|OST)[0-9a-f]{4}$")
@@ -226,6 +228,7 @@ class Params(Subsystem):
         with self.node.lock:
             log = f"{fsname}-client"
             known = bool(mgs.logs.live(log)) and bool(dot and parameter) and bool(equals) != delete
+            known = known and not _NOT_BY_CONF.match(parameter)
             if parameter.startswith("srpc.") and (known or fsname == srpc.SELF):
                 known = True
                 mgs.srpc.set(target, parameter, value)
