@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lustre_sim.kernel.nodemap import new_map
+from lustre_sim.kernel.param_values import nosquash
 from lustre_sim.kernel.root_squash import AS_IT_SAYS
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError
+from ansible_collections.lustre.core.plugins.module_utils._nid_range import Span, merged, written
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import ParamResource
+from ansible_collections.lustre.core.plugins.module_utils._units import Kind, same
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import RootSquash
 from ansible_collections.lustre.core.plugins.plugin_utils._site.root_squash import params
 from tests.rehearsal_sim.test_nodemap import SERVERS, SOURCE, A, B, Tools, applied, as_user, served
@@ -52,6 +57,21 @@ def test_stored_read_back_in_other_words_and_repaired(tenants: Site) -> None:
     Tools(tenants.hosts[MDS1])(("lctl", "set_param", "mdt.fs1-MDT0000.nosquash_nids=NONE"))
     repaired, _count = stored(tenants, SQUASH)
     assert [(step.action, step.object) for step in repaired.plan.steps] == [("set", "mdt.fs1-*.nosquash_nids")]
+
+
+SPANS = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**17), st.sampled_from(["tcp", "tcp1", "o2ib"]))
+
+
+@given(st.lists(SPANS, max_size=8), st.lists(SPANS, max_size=2))
+def test_what_reads_back_means_what_was_written_and_nothing_else(spans: Any, others: Any) -> None:
+    def value(some: Any) -> tuple[str, list[Span]]:
+        made = merged(Span(net, 4, low, min(low + more, 2**32 - 1)) for low, more, net in some)
+        return " ".join(written(made)) or "NONE", made
+
+    (wanted, means), (foreign, other) = value(spans), value(spans + others)
+    if max(len(wanted), len(foreign)) < 4096:
+        assert same(Kind("nids"), wanted, nosquash(wanted))
+        assert same(Kind("nids"), wanted, nosquash(foreign)) == (means == other)
 
 
 def test_root_of_a_client_is_somebody_else_unless_it_is_spared(tenants: Site) -> None:
