@@ -2,7 +2,7 @@
 # GNU General Public License v3.0-or-later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Root squash without nodemaps: ``mdt.*.root_squash`` and ``nosquash_nids`` of the target that a client asks.
 
-The order is that of mdt_lib.c (2.15 to 2.17): a nodemap maps first, then whoever is still root is squashed.
+The order is that of mdt_lib.c (2.17.0): a nodemap maps first, then whoever is still root is squashed.
 """
 
 from __future__ import annotations
