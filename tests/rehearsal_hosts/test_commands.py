@@ -220,12 +220,12 @@ def test_a_site_that_cannot_be_read_stands_in_no_others_way(site: Site) -> None:
     for layout in (site.layout, Layout("other")):
         layout.top.mkdir(parents=True)
     site.save()
-    Layout("other").plan_file.write_text(site.layout.plan_file.read_text().replace('"size"', '"behind"', 1))
+    Layout("other").plan_file.write_text(site.layout.plan_file.read_text().replace('"size"', '"later"', 1))
     command = [sys.executable, "-m", "rehearsal.hosts", "status"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     shown = done.stdout.splitlines()
-    assert shown[0].startswith("site other cannot be read: ") and "behind: is not a key known here" in done.stdout
+    assert shown[0].startswith("site other cannot be read: ") and "later: is not a key known here" in done.stdout
     assert "site unit (not running; clear it with `rehearse gc`)" in shown
     alone = subprocess.run([*command, "--site", "other"], cwd=root, capture_output=True, text=True, check=False)
-    assert alone.returncode != 0 and "behind: is not a key known here" in alone.stderr, "asked for, it is an error"
+    assert alone.returncode != 0 and "later: is not a key known here" in alone.stderr, "asked for, it is an error"
