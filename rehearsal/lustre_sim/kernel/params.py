@@ -302,7 +302,7 @@ class Params(Subsystem):
         return [target.name for target in list(running.values())]
 
     def _apply_news(self, mgs: str, news: Mapping[str, list[dict[str, Any]]]) -> None:
-        """A record is applied once, ``param_delay`` after it was written; on a new device all records again."""
+        """A record is applied once, ``param_delay`` after it was written; on a new device all records at once."""
         now, delay = self.node.clock.time(), float(self.node.settings["param_delay"])
         devices = {name for _, _, name in self._devices()}
         fresh = devices - self._devices_seen
@@ -311,10 +311,12 @@ class Params(Subsystem):
         for log, records in news.items():
             for record in records:
                 key = (log, record["index"], record["group"])
-                due = now - record["time"] >= delay
-                if due and (key not in seen or fresh):
-                    self._apply(record, fresh if key in seen else None)
+                if now - record["time"] >= delay and key not in seen:
+                    self._apply(record, None)
                     seen.add(key)
+                elif fresh:
+                    # a device reads the log when it is set up, however young a record is
+                    self._apply(record, fresh)
 
     def _apply(self, record: Mapping[str, Any], only: set[str] | None) -> None:
         """Set a stored value here, silently where it does not fit; ``only`` limits it to devices that are new."""
