@@ -140,7 +140,7 @@ def test_the_real_debugfs_on_a_real_ext4(tmp_path: Path) -> None:
     (tmp_path / "script").write_text("\n".join(script) + "\n", encoding="utf-8")
     with open(image, "wb") as stream:
         stream.truncate(32 << 20)
-    for argv in (["mke2fs", "-q", "-F", "-t", "ext4", image], ["debugfs", "-w", "-f", tmp_path / "script", image]):
+    for argv in (["mke2fs", "-q", "-t", "ext4", image], ["debugfs", "-w", "-f", tmp_path / "script", image]):
         subprocess.run(argv, check=True, capture_output=True)
 
     def run(argv: Any, stdin: str | None = None, timeout: float = 0.0) -> Result:
