@@ -143,6 +143,34 @@ def test_the_rule_that_counts(rules, net, release, flavor):
     assert chosen(made, srpc.connection(MDC), f"10.0.0.1@{net}", release) == flavor
 
 
+@pytest.mark.parametrize(
+    ("own", "flavor"),
+    [
+        (["tcp"], "null"),
+        (["tcp1"], "ski"),
+        (["tcp", "tcp1"], "null"),
+        (["tcp1", "tcp2"], "skpi"),
+        (["tcp3"], "skn"),
+    ],
+)
+def test_a_rule_of_a_network_is_for_connections_that_begin_there(own, flavor):
+    """The server is behind a router, on tcp, unless this node is on tcp, too; of several the safest is asked for."""
+    rules = [srpc.Rule("fs1", "skn"), srpc.Rule("fs1", "null", "tcp", "cli2mdt")]
+    rules += [srpc.Rule("fs1", "ski", "tcp1", "cli2mdt"), srpc.Rule("fs1", "skpi", "tcp2", "cli2mdt")]
+    assert chosen(rules, srpc.connection(MDC), "10.0.0.1@tcp", "2.16.1", own) == flavor
+    assert chosen(rules, srpc.connection(MDC), "10.0.0.1@tcp", "2.17.0", own) == "skn"
+
+
+def test_the_networks_of_this_node_are_asked_for_once_and_only_where_they_count(fake):
+    rules = [{"target": "fs1", "network": "tcp1", "direction": "cli2mdt", "flavor": "skpi"}]
+    text, nids = "version=2.16.1\n" + connected(MDC, "null"), ("lctl", "list_nids")
+    run = fake([(READ, text), (nids, "10.1.0.5@tcp1\n"), *([(READ, text)] * 2)])
+    found = inspector(run, rules, timeout=1).inspect()
+    assert found["missing"] and found["imports"][0]["wanted"] == "skpi"
+    ignored = "version=2.17.0\n" + connected(MDC, "null")
+    assert inspector(fake([(READ, ignored)] * 2), rules).inspect()["in_force"]
+
+
 def test_the_mgs_has_rules_of_its_own():
     mgc, lwp = srpc.connection("mgc.MGC10.0.0.1@tcp"), srpc.connection("lwp.fs1-MDT0000-lwp-OST0000")
     rules = [srpc.Rule("_mgs", "krb5p"), srpc.Rule("fs1", "skpi")]

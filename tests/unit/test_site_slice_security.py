@@ -286,6 +286,45 @@ def test_each_tenant_has_a_key_of_its_own_and_servers_have_all() -> None:
     }
 
 
+def own_flavor(**changes):
+    """Servers and an administrator on tcp; bio alone on tcp1 and, by a range, on tcp2; a router between them is not told."""
+    lnet = {"networks": [{"net": net, "interfaces": ["eth0"], "hosts": names} for net, names in NETWORKS.items()]}
+    hosts = {"b[1-3]": {"ansible_host": "10.1.0.[1-3]"}}
+    site = tenants(lnet=lnet, hosts=hosts, phys={"state": "absent", "flavor": "skpi"}, **changes)
+    site.filesystems[0]["tenants"][0].update(ranges="10.2.0.0/24@tcp2", flavor="skpi")
+    return site
+
+
+NETWORKS = {"tcp": ["s1", "s2", "c1"], "tcp1": ["b[1-3]"], "tcp3": ["p1"]}
+
+
+def by_network(flavors):
+    return [(rule["network"], rule["direction"], rule["flavor"]) for rule in flavors]
+
+
+def test_the_flavor_of_a_tenant_is_a_rule_for_each_of_its_networks() -> None:
+    site = own_flavor(flavors={"cli2ost": "skpi", "mdt2ost": "ska"}, ssk={})
+    described = [("default", "cli2ost", "skpi"), ("default", "mdt2ost", "ska")]
+    own = [("tcp1", "cli2mdt", "skpi"), ("tcp2", "cli2mdt", "skpi")]
+    flavors = site.node("s1")["flavors"]
+    assert by_network(flavors["rules"]) == [*described, *own], "what the file system says of OSTs is the same anyway"
+    assert flavors["purge"] == ["fs1.srpc.flavor.tcp3.cli2mdt"], "a tenant that is gone leaves no rule"
+    assert by_network(site.node("s2")["secured"]) == [*described, *own]
+    assert by_network(site.node("b1")["secured"]) == [*described, *own]
+    assert by_network(site.node("c1")["secured"]) == described, "it is no rule for others"
+
+
+def test_only_servers_and_the_tenants_own_hosts_get_ready_for_its_flavor() -> None:
+    site = own_flavor(ssk={})
+    ready = {host for host in ("s1", "s2", "c1", "b1") if site.node(host).get("gss", {}).get("ssk")}
+    assert ready == {"s1", "s2", "b1"}
+    options = {host: {word for m in site.node(host)["mounts"] for word in m["options"]} for host in ("s2", "c1", "b1")}
+    assert options == {"s2": {"skpath=/etc/lustre/keys"}, "c1": set(), "b1": {"flock", "skpath=/etc/lustre/keys"}}
+    kerberos = own_flavor(kerberos=REALM)
+    kerberos.filesystems[0]["tenants"][0]["flavor"] = "krb5p"
+    assert {host for host in ("s1", "s2", "c1", "b1") if "kerberos" in kerberos.node(host)} == {"s1", "s2", "b1"}
+
+
 def test_a_tenant_that_goes_keeps_its_data() -> None:
     site = tenants(phys={"state": "absent", "mount": {"path": "/mnt/phys"}}, flavors="ski", ssk={})
     on_mgs = site.node("s1", consent={"nodemaps": ["phys"]})["nodemaps"]

@@ -186,6 +186,16 @@ def test_clients_must_say_who_they_are_only_where_the_rules_ask(fake, rules, ask
     assert bool(found["checks"]) == asked
 
 
+@pytest.mark.parametrize(("release", "asked"), [("2.16.1", ["10.77.1.41@tcp1"]), ("2.17.0", [])])
+def test_who_comes_from_a_network_with_a_rule_must_say_who_it_is(fake, release, asked):
+    rows = export_list(*((nid, CLIENT, "fs1-MDT0000") for nid in ("10.77.0.41@tcp", "10.77.1.41@tcp1")))
+    rules = [{"target": "fs1", "network": "tcp1", "direction": "cli2mdt", "flavor": "skpi"}]
+    whole = f"version={release}\n"
+    nids = [(("lctl", "list_nids"), "10.77.0.11@tcp\n")] if asked else []
+    found = verifier(fake([(READ, whole), *nids, (READ, whole), (READ, rows)]), rules).verify()
+    assert [check["object"].partition(" ")[0] for check in found["checks"]] == asked
+
+
 @pytest.mark.parametrize(("offset", "words"), [(0, ""), (200, "200 s behind"), (-200, "200 s ahead of")])
 def test_clocks(fake, offset, words):
     found = verifier(fake([]), [], controller_time=1000.0 + offset).verify()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import keyring, keytab_file, lctl, lctl_params, srpc
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
@@ -25,6 +25,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     ToolMissing,
     UnknownOutput,
 )
+from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import imports_of
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor_want import rules_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -70,6 +71,7 @@ class SecurityInspector:
     clock: Callable[[], float] = time.monotonic
     keytab_state: Callable[[str], keytab_file.FileState] = keytab_file.read_state
     problems: list[str] = field(default_factory=list, init=False)
+    _own: frozenset[str] | None = field(default=None, init=False)
 
     @classmethod
     def from_options(
@@ -92,7 +94,7 @@ class SecurityInspector:
         """All sections that were asked for; when something is waited for, as they are at the end."""
         waited = self._waited() if self.wait else 0.0
         answer = self._ask()
-        entries = connections(answer.values, self.wait)
+        entries = self._connections(answer)
         ask: dict[str, Callable[[], dict[str, Any]]] = {
             "rules": lambda: {"rules": self._rules(answer.values)},
             "imports": lambda: {"imports": entries},
@@ -109,7 +111,7 @@ class SecurityInspector:
         missing = [sentence(entry, waited) for entry in entries if entry["in_force"] is False]
         return {
             **found,
-            "release": answer.values.get("version", "").partition("\n")[0].strip(),
+            "release": _release(answer.values),
             "in_force": not missing,
             "missing": missing,
             "waited": round(waited, 1),
@@ -120,11 +122,18 @@ class SecurityInspector:
         """Ask until all have their flavor, or the bound is over."""
         began = self.clock()
         while True:
-            entries = connections(self._ask(("version", *_INFO, *_STATES, *_CONTEXTS)).values, self.wait)
+            entries = self._connections(self._ask(("version", *_INFO, *_STATES, *_CONTEXTS)))
             now = self.clock() - began
             if not any(entry["in_force"] is False for entry in entries) or now >= self.timeout:
                 return now
             self.sleep(PAUSE)
+
+    def _connections(self, answer: lctl_params.Answer) -> list[dict[str, Any]]:
+        """Where rules of single networks count, this node's own networks decide, and are asked for once."""
+        matter = any(rule.network != srpc.ANY_NETWORK for rule in self.wait)
+        if self._own is None and matter and not ignores_networks(_release(answer.values)):
+            self._own = frozenset(map(nid_net, lctl.nids(self.run)))
+        return connections(answer.values, self.wait, self._own or ())
 
     def _ask(self, names: Sequence[str] = ()) -> lctl_params.Answer:
         asked = list(names) or ["version", *_RULES, *_INFO, *_STATES, *_CONTEXTS, *_SERVER, *GSS]
@@ -187,10 +196,15 @@ class SecurityInspector:
         return found
 
 
-def connections(values: Mapping[str, str], wanted: Sequence[srpc.Rule]) -> list[dict[str, Any]]:
-    """Each connection once, with what it uses and what it should; ``in_force`` None where nothing is wanted of it."""
+def connections(
+    values: Mapping[str, str], wanted: Sequence[srpc.Rule], own: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Each connection once, with what it uses and what it should; ``in_force`` None where nothing is wanted of it.
+
+    ``own``: networks of this node, on one of which each of its connections begins.
+    """
     states = {f"{entry['type']}.{entry['name']}": entry for entry in imports_of(values)}
-    release = values.get("version", "").partition("\n")[0].strip()
+    release = _release(values)
     found: dict[str, dict[str, Any]] = {}
     for full, text in values.items():
         connection = srpc.connection(full.removesuffix(".srpc_info")) if full.endswith(".srpc_info") else None
@@ -199,7 +213,7 @@ def connections(values: Mapping[str, str], wanted: Sequence[srpc.Rule]) -> list[
         info = srpc.parse_info(text)
         state = states.get(connection.name, {})
         nid = state.get("nid")
-        want = chosen(wanted, connection, nid or "", release)
+        want = chosen(wanted, connection, nid or "", release, own)
         local, idle = nid is not None and nid.endswith("@lo"), state.get("state") in _IDLE
         agreed = (
             _agreed(values.get(f"{full[: -len('srpc_info')]}srpc_contexts", ""))
@@ -235,17 +249,42 @@ def _agreed(text: str) -> bool:
     return any(context.uid == 0 and context.valid for context in srpc.parse_contexts(text))
 
 
-def chosen(rules: Sequence[srpc.Rule], connection: srpc.Connection, nid: str, release: str) -> str | None:
-    """The flavor that these rules give a connection; rules of single networks never match on 2.17."""
+def chosen(
+    rules: Sequence[srpc.Rule], connection: srpc.Connection, nid: str, release: str, own: Collection[str] = ()
+) -> str | None:
+    """The flavor that these rules give a connection to the peer ``nid``; rules of single networks never match on 2.17.
+
+    Such a rule speaks of the network on which the connection begins.  That is the peer's, unless a router is between them:
+    then one of this node's ``own``, and where these have different flavors, the one that protects most is asked for.
+    """
     net = nid.rpartition("@")[2]
+    begins = [net] if net in own or not own else sorted(own)
+    flavors = [flavor for one in begins if (flavor := _on(rules, connection, one, release)) is not None]
+    return max(flavors, key=srpc.strength) if flavors else None
+
+
+def _on(rules: Sequence[srpc.Rule], connection: srpc.Connection, net: str, release: str) -> str | None:
     fitting = [
         rule
         for rule in rules
         if rule.target in (connection.target, connection.fsname)
         and (rule.direction in ("", connection.direction) and bool(connection.direction or connection.type == "mgc"))
-        and (rule.network == srpc.ANY_NETWORK or (rule.network == net and not release.startswith("2.17.")))
+        and on_network(rule, net, release)
     ]
     return max(fitting, key=lambda rule: rule.specific).flavor if fitting else None
+
+
+def on_network(rule: srpc.Rule, net: str, release: str) -> bool:
+    """Does a rule speak of connections that begin on a network?"""
+    return rule.network == srpc.ANY_NETWORK or (rule.network == net and not ignores_networks(release))
+
+
+def ignores_networks(release: str) -> bool:
+    return release.startswith("2.17.")
+
+
+def _release(values: Mapping[str, str]) -> str:
+    return values.get("version", "").partition("\n")[0].strip()
 
 
 def sentence(entry: Mapping[str, Any], waited: float) -> str:

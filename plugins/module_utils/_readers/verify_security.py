@@ -15,7 +15,11 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import exports, lctl, lctl_params, srpc
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
-from ansible_collections.lustre.core.plugins.module_utils._readers.security_info import SecurityInspector, sentence
+from ansible_collections.lustre.core.plugins.module_utils._readers.security_info import (
+    SecurityInspector,
+    on_network,
+    sentence,
+)
 from ansible_collections.lustre.core.plugins.module_utils._readers.verify import Check
 from ansible_collections.lustre.core.plugins.module_utils._resources.flavor_want import rules_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
@@ -59,7 +63,7 @@ class SecurityVerifier:
             for check in (*self._flavors(found), *self._contexts(found), *self._ending(found)):
                 self.checks.append(check)
             try:
-                self.checks += self._anonymous(found["server_contexts"])
+                self.checks += self._anonymous(found["server_contexts"], found["release"])
             except LustreError as error:
                 self.problems.append(str(error))
         self.problems += [check.problem for check in self.checks if check.problem]
@@ -125,7 +129,7 @@ class SecurityVerifier:
             problem = "" if context["days"] >= self.days else f"The context of {context['name']} ends in {left}."
             yield Check("expiry", context["name"], f"at least {self.days:g} days", left, problem)
 
-    def _anonymous(self, contexts: Sequence[Mapping[str, Any]]) -> Iterator[Check]:
+    def _anonymous(self, contexts: Sequence[Mapping[str, Any]], release: str) -> Iterator[Check]:
         """Seen from the server: nobody is connected who did not say who it is, where the rules ask for it.
 
         That is all that can be looked at without harm: the flavor of a connection is shown at the other end only, and
@@ -133,7 +137,7 @@ class SecurityVerifier:
         """
         known = _known(contexts)
         for export in self._exports():
-            wanted = None if export.nid.endswith("@lo") else self._of(export)
+            wanted = None if export.nid.endswith("@lo") else self._of(export, release)
             if wanted is None:
                 continue
             mechanisms = known.get(export.device, {}).get(export.nid, set())
@@ -147,7 +151,7 @@ class SecurityVerifier:
         result = lctl.run_batch(self.run, lctl.chunked(("get_param",), exports.PARAMETERS))
         return exports.of_node(lctl_params.parse(result.out, result.err, exports.PARAMETERS).values)
 
-    def _of(self, export: exports.Export) -> str | None:
+    def _of(self, export: exports.Export, release: str) -> str | None:
         """The flavor that who is connected must use; None where none that needs keys is asked for."""
         match = srpc.TARGET.match(export.device)
         direction, targets = "", {srpc.MGS}
@@ -158,7 +162,9 @@ class SecurityVerifier:
         fitting = [
             rule
             for rule in self.rules
-            if rule.target in targets and rule.network == srpc.ANY_NETWORK and rule.direction in ("", direction)
+            if rule.target in targets
+            and on_network(rule, export.nid.rpartition("@")[2], release)
+            and rule.direction in ("", direction)
         ]
         flavor = max(fitting, key=lambda rule: rule.specific).flavor if fitting else ""
         return flavor if srpc.mechanism(flavor) else None

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Iterable
 
 #: Nodemaps that make themselves, and the one that always is there.
 SERVERS, ADMINS, DEFAULT = "servers", "admins", "default"
@@ -91,6 +91,7 @@ class Tenant:
     encryption: bool
     trusted: bool
     nodemap: Nodemap
+    flavor: str = ""
 
     @property
     def present(self) -> bool:
@@ -154,6 +155,13 @@ class Security:
     def maps(self) -> bool:
         """Whether it says anything of nodemaps."""
         return self.nodemaps is not None or bool(self.tenants)
+
+
+def effective(rules: Iterable[FlavorRule], network: str, direction: str) -> FlavorRule | None:
+    """The rule that wins for connections on a network in a direction."""
+    by_place = {(rule.network, rule.direction): rule for rule in rules}
+    places = [(network, direction), (network, ""), ("default", direction), ("default", "")]
+    return next((by_place[place] for place in places if place in by_place), None)
 
 
 def is_kerberos(flavor: str) -> bool:

@@ -164,6 +164,7 @@ def _tenant(clean: Mapping[str, Any]) -> Tenant:
         clean["encryption"],
         clean["trusted"],
         Nodemap(clean[WHERE], name, tuple(clean["hosts"]), tuple(clean["ranges"]), options, clean["state"]),
+        clean["flavor"] or "",
     )
 
 

@@ -22,6 +22,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site import (
     rules_nodemaps,
     rules_squash,
     rules_targets,
+    rules_tenant_flavors,
     rules_tenants,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Context, Rule
@@ -54,6 +55,7 @@ _FAMILIES = (
     rules_kerberos,
     rules_nodemaps,
     rules_tenants,
+    rules_tenant_flavors,
     rules_encryption,
     rules_squash,
 )

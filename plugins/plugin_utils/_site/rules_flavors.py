@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator
+from typing import Iterator
 
+from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import did_you_mean
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import (
     FlavorRule,
+    Tenant,
+    effective,
     is_kerberos,
     is_ssk,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_security import DIRECTIONS
+from ansible_collections.lustre.core.plugins.plugin_utils._site.tenant_flavors import nets_of, rules_of
 
 FLAVORS = ("null", "plain", "krb5n", "krb5a", "krb5i", "krb5p", "skn", "ska", "ski", "skpi")
 #: Releases on which rules of a network were seen to be stored and never applied.
@@ -38,8 +42,11 @@ RULES = (
 
 
 def _rules(filesystem: FileSystem) -> Iterator[FlavorRule]:
-    """All flavors that a file system names, that of its MGS included."""
+    """All flavors that a file system names, those of its tenants and of its MGS included."""
     yield from filesystem.security.flavors
+    for tenant in filesystem.security.tenants:
+        if tenant.flavor and tenant.present:
+            yield FlavorRule(f"{tenant.where}.flavor", tenant.flavor)
     if filesystem.mgs.flavor:
         yield FlavorRule(f"{filesystem.mgs.path}.flavor", filesystem.mgs.flavor)
 
@@ -76,16 +83,30 @@ def _kind(flavor: str) -> str:
     return "Kerberos" if is_kerberos(flavor) else "a shared key" if is_ssk(flavor) else ""
 
 
-def effective(rules: Iterable[FlavorRule], network: str, direction: str) -> FlavorRule | None:
-    """The rule that wins for connections on a network in a direction."""
-    by_place = {(rule.network, rule.direction): rule for rule in rules}
-    places = [(network, direction), (network, ""), ("default", direction), ("default", "")]
-    return next((by_place[place] for place in places if place in by_place), None)
+def own_rules(context: Context, filesystem: FileSystem, tenant: Tenant) -> list[FlavorRule]:
+    """The rules that a tenant's flavor becomes, none where the file system has the same one anyway."""
+    if not tenant.flavor or not tenant.present:
+        return []
+    return rules_of(tenant, tenant_nets(context, tenant), filesystem.security.flavors)
+
+
+def tenant_nets(context: Context, tenant: Tenant) -> list[str]:
+    """The networks of all of a tenant's NIDs, as far as they are known yet."""
+    hosts = sorted(context.expanded(tenant.nodemap.hosts))
+    named = {net for host in hosts for net in nets_of_host(context, host)}
+    return sorted({*nets_of(tenant.nodemap), *named})
+
+
+def nets_of_host(context: Context, host: str) -> frozenset[str]:
+    """Variables of clients are read only where everything of them is there, and only for sites with such tenants."""
+    own = frozenset(nid_net(nid) for nid in context.nids(host)) if context.complete else frozenset()
+    return own or context.reach.nets(host)
 
 
 def mixed(context: Context) -> None:
     for filesystem in context.site.filesystems:
-        rules = [rule for rule in filesystem.security.flavors if rule.flavor in FLAVORS]
+        own = (rule for tenant in filesystem.security.tenants for rule in own_rules(context, filesystem, tenant))
+        rules = [rule for rule in (*filesystem.security.flavors, *own) if rule.flavor in FLAVORS]
         networks = dict.fromkeys(["default", *(rule.network for rule in rules)])
         for direction in DIRECTIONS:
             found = [rule for network in networks if (rule := effective(rules, network, direction)) is not None]
@@ -112,11 +133,17 @@ def networks(context: Context) -> None:
                     or "Add it to lustre_lnet.networks, or remove the flavor."
                 )
                 context.add(rule.where, f"{rule.network} is no network of the site", fix, "flavor-network")
-        release = _release(context, filesystem)
-        if rules and release.startswith(_IGNORED_BY) and not filesystem.security.allow_ineffective:
+        release = ignoring(context, filesystem)
+        if rules and release:
             what = f"Lustre {release} stores a flavor of a network and never applies it: {rules[0].flavor} would not be in force"
             fix = "Use default and the directions, or say allow_ineffective: true if the rule is meant for a later release."
             context.add(rules[0].where, what, fix, "flavor-ineffective")
+
+
+def ignoring(context: Context, filesystem: FileSystem) -> str:
+    """The release of the MGS, if it is known to ignore flavors of a network and the description does not want them all the same."""
+    release = _release(context, filesystem)
+    return release if release.startswith(_IGNORED_BY) and not filesystem.security.allow_ineffective else ""
 
 
 def _release(context: Context, filesystem: FileSystem) -> str:

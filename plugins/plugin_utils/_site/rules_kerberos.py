@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.hosts import is_address
@@ -113,13 +113,8 @@ def _releases(context: Context) -> Iterator[str]:
             yield str(release)
 
 
-def uses_kerberos(context: Context, filesystem: FileSystem) -> bool:
-    """Whether its nodes need Kerberos, be it for its own connections or for those to its MGS."""
-    return any(map(is_kerberos, flavors_of(context, filesystem)))
-
-
 def flavors_of(context: Context, filesystem: FileSystem) -> list[str]:
-    """Every flavor that nodes of a file system use, that of its MGS included."""
+    """Every flavor that all nodes of a file system use, that of its MGS included."""
     owner = context.owner(filesystem) if filesystem.mgs.way == "of" else filesystem
     flavors = [rule.flavor for rule in filesystem.security.flavors]
     return flavors + [one.mgs.flavor for one in (filesystem, owner) if one is not None and one.mgs.flavor]
@@ -133,26 +128,28 @@ def parts(context: Context) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     using: set[str] = set()
 
-    def add(host: str, part: str, path: str) -> None:
-        if context.hosts.knows(host):
+    def add(host: str, part: str, path: str, more: Sequence[str]) -> None:
+        flavors = [*common, *more]
+        if context.hosts.knows(host) and any(is_kerberos(flavor) or is_ssk(flavor) for flavor in flavors):
             found.setdefault(host, {}).setdefault(part, path)
-            if kerberos:
+            if any(map(is_kerberos, flavors)):
                 using.add(host)
 
     for filesystem in context.site.filesystems:
-        kerberos = uses_kerberos(context, filesystem)
-        if not kerberos and not any(map(is_ssk, flavors_of(context, filesystem))):
-            continue
+        common = flavors_of(context, filesystem)
+        tenants = [tenant for tenant in filesystem.security.tenants if tenant.flavor and tenant.present]
+        every = [tenant.flavor for tenant in tenants]
         mgs = context.mgs_of(filesystem)
         for server in mgs.servers if mgs is not None else ():
-            add(server, "mgs", filesystem.mgs.path)
+            add(server, "mgs", filesystem.mgs.path, every)
         for part, targets in (("mds", filesystem.mdts), ("oss", filesystem.osts)):
             for target in targets:
                 for server in target.servers:
-                    add(server, part, target.path)
+                    add(server, part, target.path, every)
+        of = {host: tenant.flavor for tenant in tenants for host in context.expanded(tenant.nodemap.hosts)}
         for mount in filesystem.clients:
             for host in sorted(context.expanded(mount.hosts)):
-                add(host, "client", mount.hosts_path)
+                add(host, "client", mount.hosts_path, [of[host]] if host in of else [])
     return {host: own for host, own in found.items() if host in using}
 
 

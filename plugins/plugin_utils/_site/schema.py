@@ -9,6 +9,7 @@ so a key that is not here does not exist and a sentence that is here is what use
 from __future__ import annotations
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import (
+    FLAVOR,
     GROUP,
     HOST,
     HOSTS,
@@ -21,7 +22,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base impo
     SWITCHES,
     VALUE,
 )
-from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_security import FLAVOR, SECURITY
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_security import SECURITY
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Either,
     Index,

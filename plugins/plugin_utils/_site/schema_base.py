@@ -9,6 +9,8 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import Lis
 HOST = Text(hint="the name of a host of the inventory")
 HOSTS = ListOf(Text(hint="a host, a group or a range such as client[001-200]"), single=True)
 PATH = Text(pattern=r"/.*", hint="an absolute path")
+#: Which of them exist is for a rule to say (and for the module that sets them): ``gssnull`` deserves its own answer.
+FLAVOR = Text(hint="a flavor such as krb5p")
 NET = Text(hint="an LNet network such as tcp, tcp1 or o2ib0")
 NID = Text(hint="a NID such as 10.0.0.1@tcp")
 VALUE = Text(numbers=True, hint="a string or a number")

@@ -4,7 +4,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import GROUP, HOSTS, MODE, OWNER, PATH
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import (
+    FLAVOR,
+    GROUP,
+    HOSTS,
+    MODE,
+    OWNER,
+    PATH,
+)
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Key,
     ListOf,
@@ -206,6 +213,13 @@ TENANT = Shape(
         ),
         "read_only": Key(YesNo(), "It cannot write.", False),
         "encryption": Key(YesNo(), "Whether it may encrypt directories.", False),
+        "flavor": Key(
+            FLAVOR,
+            "Flavor of its connections to MDTs and OSTs, if not that of the file system. Lustre has such rules by LNet network alone, so the "
+            "networks of its NIDs must be its own; Lustre 2.17.0 never applies them.",
+            None,
+            "krb5p",
+        ),
         "mount": Key(
             Shape(
                 "the mount of a tenant",

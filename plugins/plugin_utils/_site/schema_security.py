@@ -4,7 +4,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import GROUP, HOSTS, MODE, OWNER, PATH
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import (
+    FLAVOR,
+    GROUP,
+    HOSTS,
+    MODE,
+    OWNER,
+    PATH,
+)
 from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_nodemaps import NODEMAPS, RANGES, TENANT
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Either,
@@ -17,8 +24,6 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     YesNo,
 )
 
-#: Which of them exist is for a rule to say (and for the module that sets them): ``gssnull`` deserves its own answer.
-FLAVOR = Text(hint="a flavor such as krb5p")
 #: From whom to whom a connection is made.
 DIRECTIONS = {
     "cli2mdt": "From clients to MDTs.",

@@ -221,8 +221,9 @@ class Slicer:
         owner = mgs.of if mgs.way == "of" else head.name
         nodes = tuple(tuple(node) for node in self._nodes(mgs)) if mgs.flavor else ()
         sharers = tuple(other for other in self.walked if owner in (other.raw.get("name"), _of(other)))
-        self.security.add(Member(head.name, mgs, owner, security, frozenset(parts), nodes, sharers, tuple(mounts)))
-        return self.security.mount_options(security, mgs)
+        member = Member(head.name, mgs, owner, security, frozenset(parts), nodes, sharers, tuple(mounts))
+        self.security.add(member)
+        return self.security.mount_options(member)
 
     # What they become
 

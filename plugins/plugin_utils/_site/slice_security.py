@@ -23,9 +23,11 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Cli
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import (
     DEFAULT,
     SERVERS,
+    FlavorRule,
     Nodemap,
     Security,
     Ssk,
+    Tenant,
     is_kerberos,
     is_ssk,
 )
@@ -40,6 +42,13 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.parse_security i
     security_of,
 )
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice, without_none
+from ansible_collections.lustre.core.plugins.plugin_utils._site.tenant_flavors import (
+    name_of_rule,
+    nets_of,
+    options_of_rules,
+    rules_of,
+    unlike,
+)
 from ansible_collections.lustre.core.plugins.plugin_utils._site.walk import Walked
 
 #: The parts in Lustre for which the daemon of a server answers.
@@ -100,13 +109,34 @@ class SecuritySlice:
     def add(self, member: Member) -> None:
         self.members.append(member)
 
-    def mount_options(self, security: Security, mgs: Mgs) -> list[str]:
-        """What every mount of the file system, of targets and clients, is given."""
-        options = [f"mgssec={mgs.flavor}"] if mgs.flavor else []
-        uses = any(is_ssk(flavor) for flavor in [*(rule.flavor for rule in security.flavors), mgs.flavor])
-        if security.ssk is not None and uses:
-            options.append(f"skpath={security.ssk.directory}")
+    def mount_options(self, member: Member) -> list[str]:
+        """What every mount of the file system on this host, of targets and clients, is given."""
+        options = [f"mgssec={member.mgs.flavor}"] if member.mgs.flavor else []
+        if member.security.ssk is not None and any(map(is_ssk, self._used(member))):
+            options.append(f"skpath={member.security.ssk.directory}")
         return options
+
+    def _used(self, member: Member) -> list[str]:
+        """Every flavor that this host has keys for: those of tenants are for servers and the tenants' own hosts."""
+        return member.flavors + [tenant.flavor for tenant in self._flavored(member)]
+
+    def _flavored(self, member: Member, state: str = "present") -> list[Tenant]:
+        """The tenants with a flavor that this host has to do with."""
+        tenants = [one for one in member.security.tenants if one.flavor and one.nodemap.state == state]
+        if not tenants or member.parts - {"client"}:
+            return tenants
+        own = self._maps(member).of_host(self.host, self.hosts, self.lnet.nids(self.host))
+        return [tenant for tenant in tenants if tenant.nodemap is own]
+
+    def _rules(self, member: Member, state: str = "present") -> list[FlavorRule]:
+        """Those of the file system, then those that follow from tenants; a client knows the networks of its own NIDs."""
+        described = member.security.flavors
+        found: list[FlavorRule] = []
+        for tenant in self._flavored(member, state):
+            hosts = self.hosts.expanded(tenant.nodemap.hosts) if member.parts - {"client"} else [self.host]
+            nids = [nid for host in hosts for nid in self.lnet.nids(host)]
+            found += rules_of(tenant, nets_of(tenant.nodemap, nids), described)
+        return [*described, *unlike(found, described)]
 
     def state(self) -> dict[str, Any]:
         """The keys of ``node_state`` that are about security, those that have anything to say."""
@@ -133,12 +163,14 @@ class SecuritySlice:
         for member in self.members:
             if not member.mgs.servers or member.mgs.servers[0] != self.host:
                 continue
-            rules += _rules(member)
+            rules += (own_rules := options_of_rules(member.name, self._rules(member)))
+            left = options_of_rules(member.name, self._rules(member, "absent"))
             own = member.owner == member.name
             if own and member.mgs.flavor:
                 rules.append(_of_mgs(member))
             if member.security.purge_flavors:
                 purge += [member.name, *(["_mgs"] if own else [])]
+            purge += [name_of_rule(rule) for rule in left if rule not in own_rules]
             ineffective = ineffective or member.security.allow_ineffective
         if not rules and not purge:
             return {}
@@ -148,7 +180,7 @@ class SecuritySlice:
         """The rules that speak of this host's connections, wherever their MGS is: what is to be in force here."""
         found = []
         for member in self.members:
-            found += _rules(member)
+            found += options_of_rules(member.name, self._rules(member))
             if member.mgs.flavor:
                 found.append(_of_mgs(member))
         return [rule for number, rule in enumerate(found) if rule not in found[:number]]
@@ -304,7 +336,7 @@ class SecuritySlice:
     # Kerberos and the daemons
 
     def _gss(self) -> dict[str, Any]:
-        flavors = [flavor for member in self.members for flavor in member.flavors]
+        flavors = [flavor for member in self.members for flavor in self._used(member)]
         kerberos, ssk = any(map(is_kerberos, flavors)), any(map(is_ssk, flavors))
         if not kerberos and not ssk:
             return {}
@@ -319,11 +351,11 @@ class SecuritySlice:
 
     def _parts(self) -> frozenset[str]:
         """What this host is in those of its file systems that use keys at all."""
-        keyed = [one for one in self.members if any(is_kerberos(name) or is_ssk(name) for name in one.flavors)]
+        keyed = [one for one in self.members if any(is_kerberos(name) or is_ssk(name) for name in self._used(one))]
         return frozenset(part for one in keyed for part in one.parts)
 
     def _kerberos(self) -> dict[str, Any]:
-        if not any(is_kerberos(flavor) for member in self.members for flavor in member.flavors):
+        if not any(is_kerberos(flavor) for member in self.members for flavor in self._used(member)):
             return {}
         # Of all its parts: the daemon asks for a principal of each service, and goes without Kerberos when one is missing.
         parts = self._parts()
@@ -351,14 +383,6 @@ def holding(path: str, mounts: Iterable[ClientMount]) -> ClientMount | None:
 def path_at(path: str, mount: ClientMount) -> str:
     """A path of a file system as the mount that holds it shows it."""
     return mount.mount_path.rstrip("/") + path[len(mount.subdir.rstrip("/")) :]
-
-
-def _rules(member: Member) -> list[dict[str, str]]:
-    """Of a file system, in the options of ``lustre.core.flavor``."""
-    return [
-        {"target": member.name, "network": rule.network, "direction": rule.direction, "flavor": rule.flavor}
-        for rule in member.security.flavors
-    ]
 
 
 def _of_mgs(member: Member) -> dict[str, str]:
