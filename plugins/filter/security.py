@@ -16,6 +16,8 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "ssk_sources": told(_security.ssk_sources),
+            "ssk_asks": told(_security.ssk_asks),
+            "ssk_settled": told(_security.ssk_settled),
             "ssk_read": _security.ssk_read,
             "ssk_contents": told(_security.ssk_contents),
             "ssk_staged": _security.staged_path,

@@ -41,16 +41,61 @@ def ssk_sources(
 ) -> list[dict[str, Any]]:
     """For each secret the server that makes it: the first in the order given that holds it as a server.
 
-    ``only``: file systems; those of an MGS are left out then.  Each entry: host, identity, key (options of ssk_key).
+    ``only``: file systems; those of an MGS are left out then.  Each entry: host, identity, key (options of ssk_key), others (the
+    other servers that hold it, each with host and key).
     """
     found: dict[str, dict[str, Any]] = {}
     for host in dict.fromkeys(servers):
         keys = site_slice.node_state(filesystems, host, hostvars, None, lnet, kerberos=kerberos).get("ssk_keys", [])
         for key in keys:
             serves = {"server", "mgs"}.intersection(key["types"])
-            if serves and (only is None or key.get("fsname") in only):
-                found.setdefault(identity(key), {"host": host, "identity": identity(key), "key": key})
+            if not serves or not (only is None or key.get("fsname") in only):
+                continue
+            if identity(key) in found:
+                found[identity(key)]["others"].append({"host": host, "key": key})
+            else:
+                found[identity(key)] = {"host": host, "identity": identity(key), "key": key, "others": []}
     return list(found.values())
+
+
+def ssk_asks(sources: Iterable[Mapping[str, Any]], there: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Whom to ask for keys before any is made: by host the keys (options of ssk_key) that the server that makes them lacks.
+
+    A server that was installed anew has lost its key, and all others have it: with a new one it would serve nobody.
+    ``there``: what ssk_key, in check mode, returned for the sources in a loop.
+    """
+    found: dict[str, list[Any]] = {}
+    for source, result in zip(sources, there):
+        for other in () if _exists(result, 0) else source["others"]:
+            found.setdefault(other["host"], []).append(other["key"])
+    return [{"host": host, "ssk_keys": keys} for host, keys in found.items()]
+
+
+def ssk_settled(sources: Iterable[Mapping[str, Any]], asked: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The sources, each at a server that has the key, where only others than the one that makes it do.
+
+    ``asked``: what ssk_key, in check mode, returned for ``ssk_asks`` in a loop.
+    """
+    holders: dict[str, tuple[str, Any]] = {}
+    for result in asked:
+        for number, key in enumerate(result["item"]["ssk_keys"]):
+            if _exists(result, number):
+                holders.setdefault(identity(key), (result["item"]["host"], key))
+    settled = []
+    for source in sources:
+        host, key = holders.get(source["identity"], (source["host"], source["key"]))
+        settled.append({**source, "host": host, "key": key})
+    return settled
+
+
+def _exists(result: Mapping[str, Any], number: int) -> bool:
+    """Whether the key file of that number is there; BadValue for an answer that does not tell: it counts neither way."""
+    try:
+        return bool(result["state"]["files"][number]["exists"])
+    except (KeyError, IndexError, TypeError):
+        raise BadValue(
+            "the keys of a server", "it did not tell whether it has them", "See its own message above."
+        ) from None
 
 
 def ssk_read(sources: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -79,7 +124,7 @@ def ssk_contents(
             raise BadValue(
                 f"the key {key['path']}",
                 f"no server has made the key of {identity(key)}",
-                "A metadata or object server of that file system must be reachable, for it makes the key.",
+                "Run the playbook lustre.core.site on all servers: one of those that have the key gives it, or the first makes it.",
             )
         given = {name: key[name] for name in ("path", "types")} if bare else dict(key)
         found.append({**given, "state": state, **({"content": content} if content is not None else {})})

@@ -141,3 +141,61 @@ def test_keys_of_an_mgs_are_told_by_its_nids() -> None:
     one = {"mgs_nids": ["10.0.0.2@tcp", "10.0.0.1@tcp"], "nodemap": "default"}
     assert _security.identity(one) == _security.identity({"mgs_nids": ["10.0.0.1@tcp", "10.0.0.2@tcp"]})
     assert _security.staged_path("/k/a.key") == "/k/.lustre-next/a.key"
+
+
+def _told(*exists: bool) -> dict[str, Any]:
+    return {"state": {"files": [{"exists": one} for one in exists]}}
+
+
+def _sources() -> list[dict[str, Any]]:
+    """Two keys, both made by mds1; oss1 and oss2 hold them, too."""
+    others = [[{"host": host, "key": {**key, "types": ["server"]}} for host in ("oss1", "oss2")] for key in KEYS]
+    return [
+        {"identity": _security.identity(key), "key": key, "host": "mds1", "others": other}
+        for key, other in zip(KEYS, others)
+    ]
+
+
+def test_a_key_that_its_maker_has_is_asked_of_nobody() -> None:
+    assert _security.ssk_asks(_sources(), [_told(True), _told(True)]) == []
+    assert _security.ssk_settled(_sources(), []) == _sources()
+
+
+def test_a_key_is_made_only_where_no_server_has_it() -> None:
+    """A server that was installed anew has lost it; with a new one it would serve nobody."""
+    asks = _security.ssk_asks(_sources(), [_told(False), _told(False)])
+    assert [(ask["host"], [key["path"] for key in ask["ssk_keys"]]) for ask in asks] == [
+        (host, [key["path"] for key in KEYS]) for host in ("oss1", "oss2")
+    ]
+    asked = [{"item": asks[0], **_told(False, False)}, {"item": asks[1], **_told(False, True)}]
+    first, second = _security.ssk_settled(_sources(), asked)
+    assert first == _sources()[0], "nobody has it, so it is made where it always is"
+    assert (second["host"], second["key"]) == ("oss2", {**KEYS[1], "types": ["server"]})
+
+
+def test_no_key_is_made_where_somebody_did_not_tell() -> None:
+    for silent in ({"failed": True, "msg": "no answer"}, {"state": {"files": []}}, {"state": None}):
+        with pytest.raises(BadValue, match="did not tell whether it has them"):
+            _security.ssk_asks(_sources(), [_told(True), silent])
+        asks = _security.ssk_asks(_sources(), [_told(False), _told(True)])
+        with pytest.raises(BadValue, match="did not tell whether it has them"):
+            _security.ssk_settled(_sources(), [{"item": asks[0], **silent}])
+
+
+def test_the_servers_of_a_key_are_those_of_the_description() -> None:
+    fs = {
+        "name": "fs1",
+        "mgs": {"servers": ["mds1"], "device": "/dev/disk/by-id/mgt"},
+        "mdts": [{"index": 0, "servers": ["mds1"], "device": "/dev/disk/by-id/mdt"}],
+        "osts": [{"index": "0-1", "servers": ["oss1", "oss2"], "device": "/dev/disk/by-id/ost{index}"}],
+        "clients": [{"hosts": "client1", "path": "/mnt/fs1"}],
+        "ssk": {},
+        "flavors": "skpi",
+    }
+    hosts = {
+        name: {"lustre_nids": [f"10.0.0.{n}@tcp"]} for n, name in enumerate(("mds1", "oss1", "oss2", "client1"), 1)
+    }
+    lnet = {"networks": [{"net": "tcp", "interfaces": ["eth0"]}]}
+    (source,) = _security.ssk_sources([fs], ["mds1", "oss1", "oss2", "client1"], hosts, lnet)
+    assert (source["host"], [other["host"] for other in source["others"]]) == ("mds1", ["oss1", "oss2"])
+    assert {other["key"]["path"] for other in source["others"]} == {source["key"]["path"]}
