@@ -20,9 +20,11 @@ TIMEOUT = 120.0
 MAPPER = "/dev/mapper/"
 #: Where the data begins, in bytes: the size that cryptsetup itself gives to headers; asked for, so that it is known.
 OFFSET = 16 << 20
+#: The exit code for a key that opens nothing.
+NO_KEY = 2
 _FIELD = re.compile(r"  ([a-z ]+): +(.*)")
 _CAUSES = {
-    2: "The key file does not open this container: find the one that belongs to it. Nothing was written to the device.",
+    NO_KEY: "The key file does not open this container: find the one that belongs to it. Nothing was written to the device.",
     3: "The node ran out of memory.",
     4: "cryptsetup cannot reach the device.",
     5: "The device or the name is in use: `lsblk` and `dmsetup ls` show by whom.",

@@ -9,7 +9,9 @@ sequence number (64), label[48], checksum algorithm[32], salt[64], UUID[40], sub
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 from typing import Callable, NamedTuple
 
 MAGIC = b"LUKS\xba\xbe"
@@ -21,13 +23,17 @@ _CHECKSUM = slice(448, 512)
 
 
 class Header(NamedTuple):
-    """``damage``: why its content is not to be believed; empty for a sound one. LUKS1 has no label and no subsystem."""
+    """``damage``: why its content is not to be believed; empty for a sound one. LUKS1 has no label and no subsystem.
+
+    ``whole``: bytes of both headers and the key slots, without which they open nothing; 0 where the header does not say.
+    """
 
     version: int
     uuid: str = ""
     label: str = ""
     subsystem: str = ""
     damage: str = ""
+    whole: int = 0
 
     @property
     def text(self) -> str:
@@ -58,7 +64,15 @@ def read(head: Callable[[int], bytes]) -> Header | None:
     digest = hashlib.new(algorithm, whole).digest()
     if len(whole) != size or told[: len(digest)] != digest:
         return made._replace(damage="the checksum of its header does not fit")
-    return made
+    return made._replace(whole=_whole(whole))
+
+
+def _whole(header: bytes | bytearray) -> int:
+    """What the JSON behind the header proper says: two headers, then the key slots."""
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+        slots = json.loads(bytes(header[START:]).split(b"\0", 1)[0])["config"]["keyslots_size"]
+        return 2 * len(header) + int(slots)
+    return 0
 
 
 def _text(raw: bytes) -> str:

@@ -70,7 +70,7 @@ class LuksResource:
         found = {}
         for want in wants:
             node, opened = nodes[want.label], cryptsetup.status(run, want.name)
-            copy = luks_state.header(self.files, luks_state.backup_path(want))
+            copy, unsound = luks_state.copy_of(self.files, self.local, luks_state.backup_path(want))
             lost = want in bare and not want.format and not want.standby
             found[want.label] = Found(
                 node,
@@ -81,7 +81,8 @@ class LuksResource:
                 luks_state.holders_of(self.files, node.number),
                 self.local.key(want.key_file),
                 luks_state.in_filesystem(self.files, want.key_file),
-                copy.uuid if copy is not None else "",
+                copy,
+                unsound,
                 evidence.get(want.device),
                 unread.objection_of(unread.trace(run, want.device, self.files)) if lost else None,
             )
@@ -118,6 +119,8 @@ class LuksResource:
         head = found.header
         if head is not None:
             luks_guard.require_own(want, head)
+        else:
+            luks_guard.require_not_lost(want, found)
         if self._awaited(want, have):
             there = "a container that is not finished" if head is not None else "no container"
             remedy = "Its first server makes it: run the playbook for that one, then for this one."
@@ -143,9 +146,10 @@ class LuksResource:
             steps.append(_open(want))
         if half:
             steps += _finish(want, found)
-        if makes or (head is not None and not found.backup):
+        if makes or (head is not None and not found.backup and not found.unsound):
             steps += _backup(want, have)
-        return Plan(tuple(steps), luks_guard.key_drift(want, found, opens))
+        drift = (*luks_guard.key_drift(want, found, opens), *luks_guard.copy_drift(want, found))
+        return Plan(tuple(steps), drift)
 
     def public(self, have: Have) -> Mapping[str, Any]:
         return {"containers": [luks_state.public(want, have.found[want.label]) for want in self.wants]}
@@ -176,6 +180,7 @@ class LuksResource:
                 "Something renames devices on this node; find out what, then run again.",
             )
         if step.action == "format":
+            luks_guard.require_not_lost(want, now)
             luks_guard.require_free(want, now)
             luks_guard.require_formattable(want, now)
             luks_guard.require_same_key(want, now, before)
@@ -198,10 +203,17 @@ class LuksResource:
                 size = before.size - cryptsetup.OFFSET
                 luks_guard.require_untouched(want, blank.gather([want.mapping], run, self.files)[want.mapping], size)
 
+    def _is_new(self, thing: str) -> bool:
+        """Whether nobody can have used the container yet."""
+        want = self._by_object[thing]
+        head = self._planned.found[want.label].header if self._planned is not None else None
+        return head is not None and head.subsystem == NEW
+
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
         wanted = f"{step.action} {step.object}"
         if step.argv[0] == cryptsetup.TOOL:
-            return cryptsetup.error(wanted, step.argv, rc, out, err)
+            error = cryptsetup.error(wanted, step.argv, rc, out, err)
+            return luks_guard.of_new(error) if step.action == "open" and self._is_new(step.object) else error
         return ToolError(wanted, step.argv, rc, out, err)
 
 

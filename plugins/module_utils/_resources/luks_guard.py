@@ -10,7 +10,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import cryptsetup
 from ansible_collections.lustre.core.plugins.module_utils._cli.crypttab import Line
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.luks_header import Header
-from ansible_collections.lustre.core.plugins.module_utils._errors import Refused
+from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources import blank, luks_state, unread
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
@@ -83,6 +83,38 @@ def require_free(want: LuksWant, found: Found) -> None:
         raise Refused(doing, f"its device is held by {', '.join(found.holders)}", blank.FREE)
 
 
+def require_not_lost(want: LuksWant, found: Found) -> None:
+    """Nothing speaks of a container that was on the device, whose header is all that is missing."""
+    doing, place = f"make the container {want.object}", luks_state.backup_path(want)
+    if found.opened is not None and found.same:
+        raise Refused(
+            doing,
+            f"the header of its device is gone, and {want.mapping} is still open on it: all data can be read, as long as it is",
+            f"Do NOT close it, boot this server or format anything. A copy of the header ({place} on the servers of the target) "
+            "restores it: `cryptsetup luksHeaderRestore`. Without one, copy the data away now.",
+        )
+    if found.backup:
+        raise Refused(
+            doing,
+            f"{place} is a copy of the header of another container for {want.label} (UUID {found.backup})",
+            "Does its disk still exist? Then the device path is the wrong one, or the header was overwritten: `cryptsetup luksHeaderRestore` "
+            "puts the copy back. If that disk is given up, move the copy away.",
+        )
+    if found.unsound:
+        raise Refused(
+            doing, f"{place} is there and no copy of a header: {found.unsound}", "Look at it, and move it away."
+        )
+
+
+def copy_drift(want: LuksWant, found: Found) -> tuple[Drift, ...]:
+    """A copy that does not restore this container's header: who trusts it has none. It is never written over."""
+    told = f"no copy of a header: {found.unsound}" if found.unsound else ""
+    if found.backup and found.header is not None and found.backup != found.header.uuid:
+        told = f"the copy of another container's header (UUID {found.backup})"
+    remedy = "Move it away, and run again: the header is copied anew."
+    return (Drift(KIND, want.object, told, luks_state.backup_path(want), remedy),) if told else ()
+
+
 def require_formattable(want: LuksWant, found: Found) -> None:
     """Consent and proof, both."""
     doing = f"make the container {want.object}"
@@ -101,12 +133,6 @@ def require_formattable(want: LuksWant, found: Found) -> None:
     if found.size < least:
         raise Refused(
             doing, f"it has {found.size} bytes, fewer than the {least} that header and target need", blank.FREE
-        )
-    if found.backup:
-        raise Refused(
-            doing,
-            f"{luks_state.backup_path(want)} is a copy of the header of another container for {want.label} (UUID {found.backup})",
-            "Does its disk still exist? Then the device path is the wrong one. If that disk is given up, move the copy away.",
         )
 
 
@@ -194,6 +220,17 @@ def key_drift(want: LuksWant, found: Found, opens: bool) -> tuple[Drift, ...]:
             "It is never written over: find out which one is right.",
         )
     return (Drift(KIND, want.object, told, want.key_file, remedy),) if told else ()
+
+
+def of_new(error: ToolError) -> ToolError:
+    """A container that nobody has used is not one whose key must be found."""
+    if error.rc != cryptsetup.NO_KEY:
+        return error
+    remedy = (
+        "Its format was ended half-way (it has no key then), or its key was another one. It is marked as new, so nobody has used it: wipe the "
+        "device by hand (blkdiscard, or wipefs -a and zeros over its first and last MiB), and run again."
+    )
+    return ToolError(error.wanted, error.argv, error.rc, error.out, error.err, None, remedy)
 
 
 def require_untouched(want: LuksWant, evidence: Evidence, size: int) -> None:

@@ -69,6 +69,7 @@ class Local:
 
     key: Callable[[str], KeyFile] = read_key
     exists: Callable[[str], bool] = os.path.lexists
+    size: Callable[[str], int] = os.path.getsize
     text: Callable[[str], str] = text_files.text_or_empty
 
     @property
@@ -83,7 +84,10 @@ class Local:
 
 @dataclass(frozen=True)
 class Found:
-    """One container's device.  ``backup``: UUID in the copy of its header, "" where there is none."""
+    """One container's device.  ``backup``: UUID in the copy of its header, "" where there is none.
+
+    ``unsound``: why what is in the place of that copy is none; "" for a sound copy, and for nothing at all.
+    """
 
     node: Node
     size: int
@@ -97,6 +101,7 @@ class Found:
     #: Type of the file system that the key file lies (or would lie) in.
     key_in: str = ""
     backup: str = ""
+    unsound: str = ""
     evidence: Evidence | None = None
     #: What speaks of a target on the device itself, where no format is consented to.
     unread: Objection | None = None
@@ -125,6 +130,21 @@ def header(files: Files, path: str) -> Header | None:
         return luks_header.read(lambda length: files.head(path, length))
     except FileNotFoundError:
         return None
+
+
+def copy_of(files: Files, local: Local, path: str) -> tuple[str, str]:
+    """Of the copy of a header: UUID, and why it is none (cut off by a crash, something else); two empty texts for nothing."""
+    if not local.exists(path):
+        return "", ""
+    found = header(files, path)
+    if found is None:
+        return "", "it does not begin as a header"
+    if found.damage:
+        return "", found.damage
+    size = local.size(path)
+    if size < found.whole:
+        return "", f"it has {size} bytes of {found.whole}, so that key slots are missing"
+    return found.uuid, ""
 
 
 def in_filesystem(files: Files, path: str) -> str:
@@ -165,7 +185,7 @@ def public(want: LuksWant, found: Found) -> dict[str, Any]:
         "uuid": head.uuid if head is not None else None,
         "open": found.opened is not None and found.same,
         "key_file": want.key_file,
-        "header_backup": backup_path(want) if found.backup else None,
+        "header_backup": backup_path(want) if found.backup and head is not None and found.backup == head.uuid else None,
     }
 
 

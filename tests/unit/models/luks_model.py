@@ -69,7 +69,7 @@ class LuksModel(DiskModel):
     die_at: int = 0
 
     def local(self) -> Local:
-        return Local(self._key, self._exists, lambda _path: self.crypttab)
+        return Local(self._key, self._exists, lambda path: len(self.copies[path]), lambda _path: self.crypttab)
 
     def _key(self, path: str) -> KeyFile:
         if path in self.problems:
@@ -82,7 +82,7 @@ class LuksModel(DiskModel):
 
     def _exists(self, path: str) -> bool:
         known = {"/etc/lustre/luks": self.folder, "/run/systemd/system": self.systemd, GENERATOR: self.generator}
-        return known.get(path, path in self.keys)
+        return known.get(path, path in self.keys or path in self.copies)
 
     def write(self, change: FileWrite) -> None:
         self._live()
