@@ -39,7 +39,8 @@ options:
   keep_old:
     description:
       - Keep older versions of the keys. With V(false), they are dropped for the principals of O(contents) and O(principals) once the
-        newest one has been in the file for O(old_keys_age).
+        newest one has been in the file for O(old_keys_age). One that came later than that stays, as after a KDC was made anew and counts
+        from 1 again.
     type: bool
     default: true
   old_keys_age:

@@ -176,6 +176,19 @@ def test_old_versions_go_when_the_newest_is_old_enough():
     assert not run(node, **options, contents=[content(record(OSS, 1))]).changed, "an old one is not brought back"
 
 
+def test_a_lower_version_that_came_later_is_no_old_one():
+    """After a KDC was made anew it counts from 1 again: the highest version is the dead one."""
+    options = {"principals": [OSS], "keep_old": False, "old_keys_age": 0}
+    node = Node(keytab(record(OSS, 4), record(OSS, 5, time=2000), record(OSS, 1, time=9000)), now=10000)
+    assert run(node, **options).changed and told(node) == [(OSS, 5), (OSS, 1)]
+    node = Node(keytab(record(OSS, 5, time=2000)), now=10000)
+    run(node, **options, contents=[content(record(OSS, 1, time=9000))])
+    assert told(node) == [(OSS, 5), (OSS, 1)], "the supplied key is not dropped on its way"
+    node = Node(keytab(record(OSS, 2, time=2000)), now=10000)
+    run(node, **options, contents=[content(record(OSS, 1, time=9000), record(OSS, 2, time=9000))])
+    assert told(node) == [(OSS, 2)], "an export of all versions brings no old one back"
+
+
 def test_another_key_of_the_same_version_needs_a_consent_that_names_the_principal():
     node = Node(keytab(record(OSS, 1, key=b"a" * 32)))
     options = {"contents": [content(record(OSS, 1, key=b"b" * 32))]}

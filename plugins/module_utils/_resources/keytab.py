@@ -87,7 +87,7 @@ class KeytabResource:
         kept = [wanted[entry.identity] if _differs(entry, wanted) else entry for entry in entries]
         there = {entry.identity for entry in entries}
         new = [entry for entry in self.want.supplied if entry.identity not in there]
-        young = self._without_old([*kept, *new])
+        young = self._without_old([*kept, *new], there)
         merged = [entry for entry in young if not _named(entry.principal, self.want.remove)]
         final = {entry.identity for entry in merged}
         reasons = [f"{_told(entry)} has another key" for entry in entries if _differs(entry, wanted)]
@@ -106,8 +106,12 @@ class KeytabResource:
                     f"If the supplied one is right, name {entry.principal} in `replace`.",
                 )
 
-    def _without_old(self, entries: list[Entry]) -> list[Entry]:
-        """Old versions of principals that we look after, once the newest was there for long enough."""
+    def _without_old(self, entries: list[Entry], there: set[tuple[str, int, int]]) -> list[Entry]:
+        """Old versions of principals that we look after, once the newest was there for long enough.
+
+        A KDC that was made anew, or put back from a backup, counts from a lower number again: what came later than the highest
+        version (it is in the file, or the newest that is supplied) may be the only key that works, and stays.
+        """
         if self.want.keep_old:
             return entries
         ours = {entry.principal for entry in self.want.supplied}
@@ -118,14 +122,18 @@ class KeytabResource:
                 newest[entry.principal] = max(
                     newest.get(entry.principal, entry), entry, key=lambda one: (one.kvno, one.time)
                 )
+        given: dict[str, int] = {}
+        for entry in self.want.supplied:
+            given[entry.principal] = max(given.get(entry.principal, 0), entry.kvno)
         latest = self._began - self.want.old_keys_age
-        return [
-            entry
-            for entry in entries
-            if entry.principal not in newest
-            or entry.kvno == newest[entry.principal].kvno
-            or newest[entry.principal].time > latest
-        ]
+
+        def stays(entry: Entry) -> bool:
+            top = newest.get(entry.principal)
+            if top is None or entry.kvno == top.kvno or top.time > latest:
+                return True
+            return entry.time > top.time and (entry.identity in there or entry.kvno == given.get(entry.principal))
+
+        return [entry for entry in entries if stays(entry)]
 
     def _require(self, merged: Sequence[Entry]) -> None:
         missing = [
