@@ -102,6 +102,7 @@ def declared_targets(filesystems: Any, names: Sequence[str] | None = None) -> li
                     {
                         "label": target.label,
                         "kind": target.kind,
+                        "mgs": target.kind == "mgt" or target.mgs,
                         "fsname": filesystem.name,
                         "host": target.servers[0],
                         "servers": list(target.servers),

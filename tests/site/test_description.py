@@ -32,9 +32,10 @@ def calls(inventory: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def run(inventory: Path, folder: Path):
+def run(inventory: Path, folder: Path, *words: str):
     folder.mkdir()
-    return Background([program("ansible-playbook"), "-i", str(inventory), "lustre.core.site"], folder).finish()
+    playbook = words or ("lustre.core.site",)
+    return Background([program("ansible-playbook"), "-i", str(inventory), *playbook], folder).finish()
 
 
 def test_no_host_is_touched(inventory: Path, tmp_path: Path) -> None:
@@ -52,4 +53,15 @@ def test_no_host_is_touched(inventory: Path, tmp_path: Path) -> None:
     assert broken.code != 0
     assert "lustre_filesystems[0].osts[1].index" in broken.text, broken.told()
     assert "lustre_filesystems[1].clients[0].path" in broken.text, broken.told()
+    assert calls(inventory) == []
+
+
+def test_flavors_are_not_rolled_out_without_the_host_that_sets_them(inventory: Path, tmp_path: Path) -> None:
+    """Nothing would be set and nothing waited for, and the end would say that all is as described."""
+    site = yaml.safe_load((inventory / "site.lustre.yml").read_text())
+    first = site["filesystems"][0]["mgs"]["servers"][0]
+    consent = f'{{"lustre_consent_cut_off": ["{first}"]}}'
+    left_out = run(inventory, tmp_path / "limited", "lustre.core.secure", "--limit", f"all:!{first}", "-e", consent)
+    assert left_out.code != 0
+    assert f"rules are set by {first}, the first server of the MGS" in " ".join(left_out.text.split()), left_out.told()
     assert calls(inventory) == []

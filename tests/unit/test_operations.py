@@ -89,6 +89,7 @@ def test_targets_as_a_list() -> None:
     assert [target["label"] for target in declared_targets(described)][:3] == ["MGS", "fs1-MDT0000", "fs1-MDT0001"]
     assert "MGS" not in {target["label"] for target in declared_targets(described, ["fs1"])}
     assert "MGS" in {target["label"] for target in declared_targets(described, BOTH)}
+    assert [target["label"] for target in declared_targets(described) if target["mgs"]] == ["MGS"]
     keys = [target["key"] for target in declared_targets(described, ["fs2"])]
     assert keys == ["mds1:/dev/disk/by-id/scsi-fs2-mdt0", "oss1:/dev/disk/by-id/scsi-fs2-ost0"]
 
