@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolTimeout
@@ -58,10 +60,15 @@ def told(found):
     return [(check["object"], check["found"], check["ok"]) for check in found["checks"]]
 
 
-@pytest.mark.parametrize("code", [2, 13])
+def refusal(code, subdir=""):
+    """As recorded: mount/mount-client-badfs."""
+    return (code, "", f"mount.lustre: mount {MGS}:/fs1{subdir} at {FOLDER} failed: {os.strerror(code)}\nIs it right?\n")
+
+
+@pytest.mark.parametrize("code", [1, 2, 13])
 def test_what_is_refused_is_as_it_should_be(fake, code):
     calls = [((*INODE, OWN), "7\n"), *REACHED]
-    calls += [(tries(subdir), (code, "", "mount.lustre: no\n")) for subdir in ("", "/t/chem")]
+    calls += [(tries(subdir), refusal(code, subdir)) for subdir in ("", "/t/chem")]
     found, table = verified(fake, calls, let_in=False)
     assert told(found) == [("fs1/", "refused", True), ("fs1/t/chem", "refused", True)]
     assert found["healthy"] and found["problems"] == [] and table.removed == 2
@@ -96,6 +103,9 @@ def test_another_tenants_directory_is_told(fake, inside):
     ("answer", "sentence"),
     [
         ((110, "", "mount.lustre: timed out\n"), "timed out (exit code 110)"),
+        ((1, "", "mount: bad usage\nTry 'mount --help' for more information.\n"), "mount: bad usage"),
+        ((2, "", "mount: /run/x: fork failed: Resource temporarily unavailable.\n"), "(exit code 2)"),
+        ((13, "", refusal(2)[2]), "No such file or directory"),
         (ToolTimeout("run mount", ("mount",), 60.0, True), "60 s"),
     ],
 )
@@ -134,7 +144,7 @@ def test_an_mgs_that_does_not_answer_is_not_asked_for_a_mount(fake):
 
 def test_no_more_are_tried_than_asked_for(fake):
     want = {**WANT, "apart": {OWN: ["/t/chem", "/t/phys", "/t/geo"]}}
-    calls = [((*INODE, OWN), "7\n"), *REACHED, *((tries(one), (13, "", "no\n")) for one in ("", "/t/chem"))]
+    calls = [((*INODE, OWN), "7\n"), *REACHED, *((tries(one), refusal(13, one)) for one in ("", "/t/chem"))]
     found, _table = verified(fake, calls, let_in=False, want=want, limit=1)
     assert len(found["checks"]) == 2 and found["left_off"] == 2
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Sequence
@@ -23,8 +24,13 @@ from ansible_collections.lustre.core.plugins.module_utils._readers.verify import
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount_want import MountWant, wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
-#: How a server says no: not to this client, or not below its directory. Anything else proves nothing.
-REFUSALS = (errno.EACCES, errno.EPERM, errno.ENOENT)
+#: How a server says no: not to this client, or not below its directory. Anything else proves nothing, and neither does the exit code
+#: alone: mount(8) has codes of its own, 1 for words that it does not know and 2 for a system that is out of something.
+REFUSALS = {
+    errno.EACCES: "Permission denied",
+    errno.EPERM: "Operation not permitted",
+    errno.ENOENT: "No such file or directory",
+}
 _BOUND = 30.0
 
 
@@ -103,7 +109,7 @@ class TenantVerifier:
     def _judged(self, want: MountWant, subdir: str, own: str, folder: str, rc: int, err: str) -> tuple[str, str]:
         """What was found, and what is wrong with it."""
         asked = f"{want.fsname}{subdir or '/'}"
-        if rc in REFUSALS:
+        if rc in REFUSALS and re.search(rf"^mount\.lustre: .* failed: {REFUSALS[rc]}\s*$", err, re.M):
             return "refused", ""
         if rc:
             said = " ".join(err.split()) or os.strerror(rc)
