@@ -240,12 +240,21 @@ def test_before_2_17_a_file_set_is_plain():
 OLD = "version=2.15.6\nmgs.MGS.filesystems=\nfs1\nnodemap.active=0\nnodemap.default.fileset=\nnodemap.a.fileset={}\n"
 
 
-def test_before_2_17_a_file_set_is_set_and_stored(fake):
-    script = "nodemap_set_fileset --name a --fileset /b\nset_param -P nodemap.a.fileset=/b\n"
+def test_before_2_17_a_file_set_is_stored_and_then_set(fake):
+    """A run that ended between the two would leave what the next restart takes away, and only what is live is read."""
+    script = "set_param -P nodemap.a.fileset=/b\nnodemap_set_fileset --name a --fileset /b\n"
     run = fake([(READ, OLD.format("/a")), (READ, "", script), (READ, OLD.format("/b"))])
     assert converge(
         NodemapResource.from_options({"nodemaps": [{"name": "a", "filesets": [{"path": "/b"}]}]}), run
     ).changed
+
+
+def test_before_2_17_a_policy_is_stored_and_then_set(fake):
+    policy = "1:mls:31:40afb7"
+    have = f"{OLD.format('/a')}nodemap.a.sepol={{}}\n"
+    script = f"set_param -P nodemap.a.sepol={policy}\nnodemap_set_sepol --name a --sepol {policy}\n"
+    run = fake([(READ, have.format("")), (READ, "", script), (READ, have.format(policy))])
+    assert converge(NodemapResource.from_options({"nodemaps": [{"name": "a", "sepol": policy}]}), run).changed
 
 
 @pytest.mark.parametrize(
@@ -307,10 +316,10 @@ def test_a_server_is_waited_for(fake):
         now[0] += seconds
 
     run = fake([(READ, old), (READ, old), (READ, new)])
-    found = seen(run, ["a"], digest, sleep=wait, clock=lambda: now[0])
+    found = seen(run, ["a"], ["0" * 64, digest], sleep=wait, clock=lambda: now[0])
     assert found["waited"] == 2.0 and list(found["nodemaps"]) == ["a"] and found["nodemaps"]["a"]["clients"] == []
     with pytest.raises(NotConverged, match=r"take over what the MGS has .* within 3 s|within 3 s.*take over"):
-        seen(fake([(READ, old)] * 4), [], digest, 3.0, sleep=wait, clock=lambda: now[0])
+        seen(fake([(READ, old)] * 4), [], [digest], 3.0, sleep=wait, clock=lambda: now[0])
 
 
 def test_a_client_has_no_nodemaps(fake):

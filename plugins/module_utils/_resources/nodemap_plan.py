@@ -188,13 +188,17 @@ class Differ:
             self._fileset_plain()
 
     def _fileset_plain(self) -> None:
-        """Before 2.17: one, set live and stored, so that it is there after a restart."""
+        """Before 2.17: one, stored, so that it is there after a restart, and then set live.
+
+        What is read is what is live: the other way round, a run that ended between the two would leave a wall that the
+        next restart takes away, and no later run would see that.
+        """
         found = self.have.filesets[0].path if self.have.filesets else ""
         path = self.want.primary.path if self.want.primary else ""
         if path == found or (not path and "filesets" not in self.want.purge):
             return
         name = self.want.name
-        commands = [words.set_fileset(name, path), words.store(name, "fileset", path)]
+        commands = [words.store(name, "fileset", path), words.set_fileset(name, path)]
         reason = f"is {found or 'the whole file system'}, wanted {path or 'the whole file system'}"
         phase = Phase.LOOSEN if not path else Phase.SWAP if found else Phase.TIGHTEN
         self._add(phase, "confine", self._called, reason, commands, True)
@@ -249,7 +253,7 @@ class Differ:
         if want.sepol is not None and want.sepol != self.have.sepol:
             commands = [words.set_sepol(name, want.sepol)]
             if not self.features.filesets:
-                commands.append(words.store(name, "sepol", want.sepol))
+                commands.insert(0, words.store(name, "sepol", want.sepol))
             reason = f"is {self.have.sepol or 'none'}, wanted {want.sepol or 'none'}"
             phase = Phase.LOOSEN if not want.sepol else Phase.SWAP if self.have.sepol else Phase.TIGHTEN
             self._add(phase, "set", f"SELinux policy of {self._called}", reason, commands, True)
