@@ -22,9 +22,11 @@ options:
     elements: str
     default: []
   digest:
-    description: What RV(digest) must be. The module looks once a second until it is.
-    type: str
-    default: ''
+    description:
+      - What RV(digest) must be. The module looks once a second until it is. Of several, one; as where a server's MGS is one of several.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: How many seconds it waits for O(digest) before it fails.
     type: float
@@ -98,14 +100,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "names": {"type": "list", "elements": "str", "default": []},
-            "digest": {"type": "str", "default": ""},
+            "digest": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},
         },
         supports_check_mode=True,
     )
     options = module.params
     try:
-        found = seen(CommandRunner(module), options["names"], options["digest"], options["timeout"])
+        found = seen(CommandRunner(module), options["names"], list(filter(None, options["digest"])), options["timeout"])
     except LustreError as error:
         fail(module, error)
     module.exit_json(changed=False, **found)

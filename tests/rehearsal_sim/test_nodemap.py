@@ -139,10 +139,12 @@ def test_other_servers_get_them_later(tenants: Site) -> None:
     oss = Tools(tenants.hosts[OSS1])
     before = seen(oss)
     assert not before["active"] and before["digest"] != digest
-    waited = seen(oss, digest=digest, sleep=lambda seconds: tenants.later(seconds), clock=tenants.clock.time)
+    waited = seen(oss, digest=[digest], sleep=lambda seconds: tenants.later(seconds), clock=tenants.clock.time)
     assert waited["active"] and 2.0 <= waited["waited"] <= 10.0
     with pytest.raises(NotConverged):
-        seen(oss, digest="0" * 64, timeout=5.0, sleep=lambda seconds: tenants.later(seconds), clock=tenants.clock.time)
+        seen(
+            oss, digest=["0" * 64], timeout=5.0, sleep=lambda seconds: tenants.later(seconds), clock=tenants.clock.time
+        )
     with pytest.raises(Refused, match="it shows none"):
         seen(Tools(tenants.hosts[B]))
 

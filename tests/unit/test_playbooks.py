@@ -6,8 +6,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from jinja2.nativetypes import NativeEnvironment
+
+from ansible_collections.lustre.core.plugins.module_utils._module import result
+from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan
+from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap import NodemapResource
+from tests.unit.models.nodemap_model import NodemapModel
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = sorted([*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")])
@@ -32,3 +40,32 @@ def test_every_answer_that_is_collected_was_asked_for(path: Path) -> None:
     }
     missing = collected(path.read_text(encoding="utf-8")) - registered
     assert not missing, f"{path.name} collects {sorted(missing)}, which no task registers"
+
+
+def _rendered(text: str, **variables: Any) -> Any:
+    """An expression of a task, with the one filter of Ansible's own that it uses."""
+    environment = NativeEnvironment()
+    environment.filters["extract"] = lambda key, container, name: environment.getitem(container[key], name)
+    return environment.from_string(text).render(**variables)
+
+
+def _tasks(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load((ROOT / "roles" / "lustre_tenants" / "tasks" / name).read_text(encoding="utf-8")))
+
+
+def test_other_servers_wait_for_what_the_module_returned_on_the_mgs() -> None:
+    """A name that no module returns made an empty list, of which nobody waited for anything: tenants mounted before their walls stood."""
+    resource, model = NodemapResource.from_options({"nodemaps": [{"name": "a"}]}), NodemapModel()
+    state = resource.public(resource.have(model))
+    answer = result(Outcome("nodemap", Plan(), state, state), show_diff=False)
+    fact = next(task["ansible.builtin.set_fact"] for task in _tasks("main.yml") if "ansible.builtin.set_fact" in task)
+    digest = _rendered(fact["__lustre_tenants_digest"], __lustre_went=answer)
+    assert len(digest) == 64
+    # One of two MGSs is on another host now, and set nothing.
+    hosts = {"mgs1": {"__lustre_tenants_digest": digest}, "mgs2": {}, "mgs3": {"__lustre_tenants_digest": "0" * 64}}
+    (reached,) = _tasks("reached.yml")
+    wanted = reached["vars"]["__lustre_tenants_digests"]
+    assert _rendered(wanted, hostvars=hosts, groups={"lustre_mgs": list(hosts)}) == [digest, "0" * 64]
+    assert _rendered(wanted, hostvars=hosts, groups={}) == []
+    assert reached["lustre.core.nodemap_info"]["digest"] == "{{ __lustre_tenants_digests }}"
+    assert "> 0" in reached["when"]

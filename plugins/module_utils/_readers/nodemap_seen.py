@@ -21,23 +21,25 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 def seen(
     run: Runner,
     names: Sequence[str] = (),
-    digest: str = "",
+    digest: Sequence[str] = (),
     timeout: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
-    """The node's nodemaps (all, or those named); with ``digest`` not before they have it: NotConverged after ``timeout``."""
+    """The node's nodemaps (all, or those named); with ``digest`` not before they have one of these: NotConverged after ``timeout``."""
     began = clock()
     while True:
         state = tool.read(run)
         _require(state)
         found = nodemap_data.digest(state)
-        if not digest or found == digest:
+        if not digest or found in digest:
             return told(state, names, found, clock() - began)
         if clock() - began >= timeout:
             raise NotConverged(
                 "The nodemaps of this node",
-                [f"take over what the MGS has (digest {digest[:12]}; here it is {found[:12]})"],
+                [
+                    f"take over what the MGS has (digest {' or '.join(one[:12] for one in digest)}; here it is {found[:12]})"
+                ],
                 timeout,
             )
         sleep(1.0)
