@@ -47,7 +47,8 @@ options:
     default: false
   consent:
     description:
-      - What this run may do, as lists of names; C(unmount) and C(remount) hold paths of mounts, C(remove_networks) LNet networks.
+      - What this run may do, as lists of names; C(unmount) and C(remount) hold paths of mounts, C(remove_networks) LNet networks,
+        C(nodemaps) nodemaps, and C(changelog_users) users as C(FSNAME:USER).
       - For a missing key the host's variable C(lustre_consent_KEY) is used.
     type: dict
     default: {}

@@ -26,7 +26,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     ToolError,
     ToolMissing,
 )
-from ansible_collections.lustre.core.plugins.module_utils._module import step_line, text_of
+from ansible_collections.lustre.core.plugins.module_utils._node_values import PartResult
 from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.lnet import LnetResource
@@ -37,7 +37,8 @@ from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 TARGET_PHASES = ("mgt", "mdt0", "mdt", "ost")
 #: In the order in which they are done.  The firewall opens before LNet talks to anybody; LNet comes before its unit,
 #: since the lnet part writes the unit's drop-in; keys and who makes contexts of them come before anything is mounted that
-#: would wait for them; pools and containers come before the targets on them; directories are encrypted where they are mounted.
+#: would wait for them; pools and containers come before the targets on them; what is to be recorded is so before clients come;
+#: directories are encrypted where they are mounted.
 PHASES = (
     "firewall",
     "lnet",
@@ -48,6 +49,7 @@ PHASES = (
     "luks",
     "params_mount",
     *TARGET_PHASES,
+    "changelogs",
     "client",
     "directories",
     "client_subdir",
@@ -57,8 +59,6 @@ PHASES = (
     "params",
 )
 LNET_UNIT = "lnet.service"
-#: Kinds whose state stands below their own name in the state of the node.
-_BY_NAME = ("lnet", "firewall", "credentials", "gss", "luks", "encryption")
 _ACTED_ON = (
     "firewall",
     "lnet",
@@ -70,6 +70,7 @@ _ACTED_ON = (
     "luks",
     "targets",
     "mounts",
+    "changelogs",
     "directories",
     "encryption",
     "params",
@@ -88,25 +89,6 @@ class Part:
     phase: str
     resource: Resource[Any]
     tentative: Resource[Any] | None = None
-
-
-@dataclass(frozen=True)
-class PartResult:
-    """What one part gave; ``unplanned`` says why a check-mode run could not look at it yet."""
-
-    phase: str
-    outcome: Outcome
-    unplanned: str = ""
-
-    @property
-    def changed(self) -> bool:
-        return self.outcome.changed or bool(self.unplanned)
-
-    def public(self) -> dict[str, Any]:
-        shown = {"phase": self.phase, **self.outcome.public(), "changed": self.changed}
-        if self.unplanned:
-            shown["unplanned"] = self.unplanned
-        return shown
 
 
 class NodeFailed(LustreError):
@@ -180,6 +162,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
     luks = make.make(lambda: _luks(options.get("luks") or ())) or []
     target = make.make(lambda: _targets(targets)) if targets else None
     mount = make.make(lambda: _chosen(MountResource.from_options(mounts, "mounts"), only))
+    changelogs = make.make(lambda: _changelogs(options.get("changelogs") or ())) or []
     directories = make.make(lambda: _directories(folders)) if folders else []
     encryption = make.make(lambda: _encryption(options.get("encryption") or ())) or []
     # All of them are checked together, so that an error names the entry by its place in the list the user wrote.
@@ -208,6 +191,7 @@ def parts_of(options: Mapping[str, Any]) -> list[Part]:
             in_plan = type(target)(chosen, target.files, coming_pools=pooled, coming_devices=opened)
             parts.append(Part(phase, type(target)(chosen, target.files), in_plan))
         parts.append(Part(phase, _up(mount, phase)))
+    parts += changelogs
     parts.append(Part("client", _up(mount, "client")))
     parts += directories
     parts += [Part(phase, _up(mount, phase)) for phase in ("client_subdir", "client_tenant")]
@@ -290,6 +274,15 @@ def _targets(targets: Sequence[Mapping[str, Any]]) -> Any:
     from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
 
     return TargetResource.from_options(targets, "targets")
+
+
+def _changelogs(users: Sequence[Mapping[str, Any]]) -> list[Part]:
+    if not users:
+        return []
+    from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user import ChangelogUserResource
+
+    made = ChangelogUserResource.from_options(users, "changelogs")
+    return [Part("changelogs", made, ChangelogUserResource(made.wants, coming=True))]
 
 
 def _directories(folders: Sequence[Mapping[str, Any]]) -> list[Part]:
@@ -395,56 +388,3 @@ def _not_yet(error: LustreError, resource: Any) -> str:
     if formats:
         text += f" It may format {', '.join(formats)}: the description consents, and only what is proven blank is formatted."
     return text
-
-
-def node_values(
-    results: Sequence[PartResult], processes: int, show_diff: bool, packages: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The return values of the composite; ``packages``: what was found of them, and is to be planned (check mode)."""
-    lacking = list(packages["plan"]) if packages else []
-    plan = lacking + [step for result in results for step in result.outcome.steps()]
-    values: dict[str, Any] = {
-        "changed": any(result.changed for result in results) or bool(packages and (packages["todo"] or lacking)),
-        "results": [result.public() for result in results],
-        "plan": plan,
-        "drift": [drift.public() for result in results for drift in result.outcome.plan.drift],
-        "state": _merged([(result.outcome.kind, result.outcome.after) for result in results]),
-        "summary": {
-            "steps": len(plan),
-            "disruptive": sum(step["disruptive"] for step in plan),
-            "destructive": sum(step["destructive"] for step in plan),
-            "unplanned": sum(bool(result.unplanned) for result in results),
-        },
-        "processes": processes,
-    }
-    if show_diff:
-        values["diff"] = _diff(results, lacking)
-    return values
-
-
-def _merged(states: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """The states of several parts as one: lists of the same name in a row, what is no list below its own name."""
-    merged: dict[str, Any] = {}
-    for kind, state in states:
-        for name, value in ({kind: dict(state)} if kind in _BY_NAME else state).items():
-            if isinstance(value, list) and isinstance(merged.get(name), list):
-                merged[name] = merged[name] + value
-            elif isinstance(value, Mapping) and isinstance(merged.get(name), dict):
-                merged[name] = {**merged[name], **value}
-            else:
-                merged[name] = value
-    return merged
-
-
-def _diff(results: Sequence[PartResult], lacking: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    before = _merged([(result.outcome.kind, result.outcome.before) for result in results])
-    after = _merged([(result.outcome.kind, result.outcome.after) for result in results])
-    shown = text_of(after)
-    planned = ["{action} {object} ({reason})".format(**step) for step in lacking]
-    planned += [
-        step_line(step) for result in results if not result.outcome.applied for step in result.outcome.plan.steps
-    ]
-    planned += [result.unplanned for result in results if result.unplanned]
-    if planned:
-        shown += "planned:\n" + text_of(planned)
-    return {"before": text_of(before), "after": shown}

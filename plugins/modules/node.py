@@ -37,6 +37,10 @@ options:
     description: This node's mounts of targets and of file systems, each with the options of C(mounts) of M(lustre.core.mount).
     type: list
     elements: dict
+  changelogs:
+    description: Changelog users of MDTs of this node, each with the options of C(users) of M(lustre.core.changelog_user).
+    type: list
+    elements: dict
   directories:
     description:
       - Directories that must exist inside file systems mounted here before others mount them as C(subdir), each with C(fsname), C(path)
@@ -174,15 +178,15 @@ options:
         absent comes before everything else, clients first.
       - C(credentials) stands for O(kerberos) and O(ssk_keys). In check mode keys that are missing count as to be brought; else a node
         without them is refused, before anything is mounted that would wait for them.
-      - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(client) for client
-        mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(client_tenant) for
+      - C(mgt), C(mdt0), C(mdt) and C(ost) stand for targets of that kind (C(mdt0) is MDT0000) and their mounts, C(changelogs) for changelog
+        users of MDTs, C(client) for client mounts of whole file systems, C(client_subdir) for those of a subdirectory, C(client_tenant) for
         those with a C(tenant), which need its nodemap, C(encryption) for encrypted directories and the units that unlock them at boot,
         C(encryption_tenant) for those on a tenant's mount, C(params_mount) for parameters of scope C(mount), C(params) for all others.
     type: list
     elements: str
     choices:
       [firewall, lnet, services, credentials, gss, zpools, luks, params_mount, mgt, mdt0,
-       mdt, ost, client, directories, client_subdir, client_tenant, encryption, encryption_tenant, params]
+       mdt, ost, changelogs, client, directories, client_subdir, client_tenant, encryption, encryption_tenant, params]
   want:
     description:
       - All of the above as one value, as P(lustre.core.node_state#filter) returns it, instead of the single options.
@@ -198,6 +202,7 @@ seealso:
   - module: lustre.core.luks
   - module: lustre.core.target
   - module: lustre.core.mount
+  - module: lustre.core.changelog_user
   - module: lustre.core.encryption_policy
   - module: lustre.core.param
 author:
@@ -252,8 +257,8 @@ results:
   contains:
     phase: {description: The phase it belongs to., type: str}
     kind:
-      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(luks), C(target), C(mount), C(directory),
-        C(encryption) or C(param).
+      description: The resource - C(firewall), C(lnet), C(service), C(credentials), C(gss), C(zpool), C(luks), C(target), C(mount),
+        C(changelog_user), C(directory), C(encryption) or C(param).
       type: str
     changed: {description: Whether it changed something., type: bool}
     plan: {description: Its steps., type: list, elements: dict}
@@ -382,11 +387,11 @@ from ansible_collections.lustre.core.plugins.module_utils._module import fail, n
 from ansible_collections.lustre.core.plugins.module_utils._node import (
     PHASES,
     converge_node,
-    node_values,
     options_of,
     parts_of,
     programs_coming,
 )
+from ansible_collections.lustre.core.plugins.module_utils._node_values import node_values
 from ansible_collections.lustre.core.plugins.module_utils._readers.packages_info import Inspector
 from ansible_collections.lustre.core.plugins.module_utils._readers.packages_want import OPTIONS as PACKAGES
 from ansible_collections.lustre.core.plugins.module_utils._run import CommandRunner
@@ -396,6 +401,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "lnet": {"type": "dict"},
     "targets": {"type": "list", "elements": "dict"},
     "mounts": {"type": "list", "elements": "dict"},
+    "changelogs": {"type": "list", "elements": "dict"},
     "directories": {"type": "list", "elements": "dict"},
     "only_paths": {"type": "list", "elements": "str"},
     "params": {"type": "list", "elements": "dict"},
@@ -407,9 +413,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "gss": {"type": "dict"},
     # names of keys, and paths of files that hold them
     "encryption": {"type": "list", "elements": "dict"},
-    "zpools": {"type": "list", "elements": "dict"},
-    # names of keys, and paths of files that hold them
     "luks": {"type": "list", "elements": "dict"},
+    "zpools": {"type": "list", "elements": "dict"},
     "packages": {"type": "dict", "options": PACKAGES},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES)},
     "want": {"type": "dict"},

@@ -17,8 +17,8 @@ description:
 options:
   want:
     description:
-      - What the node must be, as P(lustre.core.node_state#filter) returns it. Used are C(mounts), C(lnet.nids), C(expected) and
-        C(cluster_managed).
+      - What the node must be, as P(lustre.core.node_state#filter) returns it. Used are C(mounts), C(lnet.nids), C(expected),
+        C(changelogs) and C(cluster_managed).
     type: dict
     required: true
   checks:
@@ -30,13 +30,15 @@ options:
       - V(recovery), no target is in recovery.
       - V(lnet), the node has its NIDs, those it must reach answer, those it must not reach do not.
       - V(imports), the connections to the targets of its file systems stand.
+      - V(changelogs), the changelog users of MDTs that run here are registered as described, and none with unread records has been idle for
+        more than half of the time after which Lustre drops it.
       - V(mounts), client mounts are what they should be.
       - V(files), on each client mount that is not read-only a file is written, read back past the page cache, compared and removed.
         On the mount of a tenant, where root may be squashed, by the owner of the directory.
     type: list
     elements: str
-    choices: [health, targets, recovery, lnet, imports, mounts, files]
-    default: [health, targets, recovery, lnet, imports, mounts, files]
+    choices: [health, targets, recovery, lnet, imports, changelogs, mounts, files]
+    default: [health, targets, recovery, lnet, imports, changelogs, mounts, files]
   timeout:
     description: How many seconds recovery, and up to a minute of them connections, are waited for. V(0) does not wait.
     type: int
@@ -97,7 +99,8 @@ checks:
   elements: dict
   contains:
     name:
-      description: What was checked - C(node), C(health), C(target), C(recovery), C(nid), C(ping), C(no ping), C(import), C(mount) or C(file).
+      description: What was checked - C(node), C(health), C(target), C(recovery), C(nid), C(ping), C(no ping), C(import),
+        C(changelog user), C(mount) or C(file).
       type: str
     object: {description: Of which object., type: str}
     ok: {description: Whether it is as wanted., type: bool}

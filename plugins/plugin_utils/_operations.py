@@ -15,7 +15,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import pla
 STATES = ("described", "mounted", "unmounted", "present", "absent")
 _DOWN = ("unmounted", "absent")
 #: Parts of a node that have nothing to do with its mounts: whoever stops or starts formats, tunes and sets nothing.
-_LEFT_OUT: dict[str, Any] = {"targets": [], "params": [], "purge_params": [], "directories": []}
+_LEFT_OUT: dict[str, Any] = {"targets": [], "params": [], "purge_params": [], "directories": [], "changelogs": []}
 
 
 class NotAlone(LustreError):

@@ -27,7 +27,7 @@ PLAYS: dict[str, tuple[str, ...]] = {
     "lustre_security": ("credentials", "gss"),
     "lustre_storage": ("zpools", "luks"),
     "lustre_mgs": ("mgt",),
-    "lustre_mds": ("mdt0", "mdt"),
+    "lustre_mds": ("mdt0", "mdt", "changelogs"),
     "lustre_oss": ("ost",),
     "lustre_client": ("params_mount", "client", "directories", "client_subdir"),
     "lustre_encryption": ("encryption",),

@@ -39,7 +39,10 @@ SEPARATORS = {":": VIRGIN, "=": WRITECONF, "+": NO_LOCAL_LOGS}
 
 MOUNTDATA = "CONFIGS/mountdata"
 MGS_STATE = "CONFIGS/mgs-state"
+#: Kept in a catalog of its own in the root by the real one.
+CHANGELOG_USERS = "CONFIGS/changelog-users"
 _MOUNTDATA_SIZE = 12288
+_CHANGELOG_USERS_SIZE = 32768
 _MGS_STATE_SIZE = 4 << 20
 _SUPERBLOCK = 1024
 _EXT_MAGIC = 0xEF53
@@ -245,6 +248,8 @@ def first_mountdata(device: str, data: MountData) -> None:
     sizes = {MOUNTDATA: _MOUNTDATA_SIZE}
     if data.flags & MGS:
         sizes[MGS_STATE] = _MGS_STATE_SIZE
+    if data.flags & MDT:
+        sizes[CHANGELOG_USERS] = _CHANGELOG_USERS_SIZE
     create_files(device, sizes)
     write_mountdata(device, data)
 

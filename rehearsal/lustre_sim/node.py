@@ -40,6 +40,7 @@ SUBSYSTEMS: dict[str, str] = {
     "gss": "kernel.gss:Gss",
     "params": "kernel.params:Params",
     "nodemap": "kernel.nodemap:Nodemap",
+    "changelog": "kernel.changelog:Changelog",
 }
 
 # Operations that make sense before any module is loaded; everything else raises NotLoaded then.
@@ -127,6 +128,7 @@ class Node:
     params: Any
     nodemap: Any
     gss: Any
+    changelog: Any
 
     def __init__(
         self,

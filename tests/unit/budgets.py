@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite
+from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user import ChangelogUserResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.directory import (
     DirectoryResource,
     DirectoryWant,
@@ -36,6 +37,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources.target impo
 from ansible_collections.lustre.core.plugins.module_utils._resources.zpool import ZpoolResource
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 from tests.unit.lnet_model import LnetModel
+from tests.unit.models.changelog_model import ChangelogModel, Mdt
 from tests.unit.models.directory_model import IDS, DirectoryModel
 from tests.unit.models.disk_model import Disk, DiskModel
 from tests.unit.models.encryption_model import EncryptionModel
@@ -194,6 +196,14 @@ def flavor(count: int) -> Node:
     return Node(model, lambda: FlavorResource.from_options(wants, ["fs1", "fs2"]))
 
 
+def changelog_user(count: int) -> Node:
+    """``count`` MDTs with one user each."""
+    mdts = [f"fs1-MDT{number:04x}" for number in range(count)]
+    model = ChangelogModel({mdt: Mdt() for mdt in mdts})
+    wants = [{"mdt": mdt, "name": "audit", "mask": ["DEFAULT", "OPEN"]} for mdt in mdts]
+    return Node(model, lambda: ChangelogUserResource.from_options(wants))
+
+
 def ssk_key(count: int) -> Node:
     model = SskModel()
     wants = [
@@ -277,6 +287,7 @@ NODES: dict[str, Callable[[int], Node]] = {
         directory,
         nodemap,
         flavor,
+        changelog_user,
         ssk_key,
         gss,
         kdc_principal,

@@ -72,7 +72,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources import (
 from ansible_collections.lustre.core.plugins.module_utils._resources.gss_want import GssWant
 from ansible_collections.lustre.core.plugins.module_utils._resources.param_want import ParamWant
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
-from tests.unit import fuzz_fscrypt, fuzz_luks, fuzz_nodemap
+from tests.unit import fuzz_changelog, fuzz_fscrypt, fuzz_luks, fuzz_nodemap
 from tests.unit.fake_runner import load_cases, load_transcript
 from tests.unit.fuzzing import TEXT, Case, answering, kept, recorded, recorded_in
 from tests.unit.keytab_support import REAL as REAL_KEYTABS
@@ -472,3 +472,5 @@ CASES.update(fuzz_fscrypt.CASES)
 CASES.update(fuzz_luks.CASES)
 ELSEWHERE.update(fuzz_nodemap.ELSEWHERE)
 ELSEWHERE.update(fuzz_fscrypt.ELSEWHERE)
+CASES.update(fuzz_changelog.CASES)
+ELSEWHERE.update(fuzz_changelog.ELSEWHERE)

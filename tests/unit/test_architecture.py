@@ -176,6 +176,7 @@ def given_keys() -> dict[str, frozenset[str]]:
     return {
         **dict.fromkeys(
             (
+                "changelog_user",
                 "encryption_policy",
                 "firewall",
                 "ssk_key",
@@ -195,7 +196,7 @@ def given_keys() -> dict[str, frozenset[str]]:
             state,
         ),
         "kerberos_check": literal_keys("plugins/module_utils/_readers/kerberos_check.py", "check"),
-        "node": literal_keys("plugins/module_utils/_node.py", "node_values") | {"drift"},
+        "node": literal_keys("plugins/module_utils/_node_values.py", "node_values") | {"drift"},
         "node_info": frozenset(whole),
         "nodemap_info": literal_keys("plugins/module_utils/_readers/nodemap_seen.py", "told"),
         "packages_info": literal_keys("plugins/module_utils/_readers/packages_info.py", "inspect") | {"processes"},

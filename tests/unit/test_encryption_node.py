@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ansible_collections.lustre.core.plugins.filter.encryption import FilterModule
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, Refused
-from ansible_collections.lustre.core.plugins.module_utils._node import converge_node, node_values, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node import converge_node, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node_values import node_values
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_policy import EncryptionResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.encryption_want import wants_from_options
 from tests.unit.hypotheses import examples

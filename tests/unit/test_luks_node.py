@@ -8,7 +8,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.lustre.core.plugins.filter.luks import FilterModule
 from ansible_collections.lustre.core.plugins.module_utils import _node
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, NotThereYet
-from ansible_collections.lustre.core.plugins.module_utils._node import converge_node, node_values, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node import converge_node, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node_values import node_values
 from ansible_collections.lustre.core.plugins.module_utils._resources.luks import LuksResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.target import TargetResource
 from tests.unit.models.disk_model import Disk

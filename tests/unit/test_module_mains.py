@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 OPTIONS = {
+    "changelog_user": ({"users": [{"mdt": "fs1", "name": "audit"}]}, "users[0].mdt: 'fs1' is no MDT"),
     "encryption_policy": ({"directories": [{"path": "/a/b", "key": "x"}]}, "directories[0].key: it is not 64 bytes"),
     "firewall": ({"port": 0}, "port: 0 is not a TCP port"),
     "flavor": ({"rules": [{"target": "fs 1", "flavor": "skpi"}]}, "rules[0].target: 'fs 1' is neither a file system nor"),

@@ -14,10 +14,10 @@ from ansible_collections.lustre.core.plugins.module_utils._node import (
     NodeFailed,
     Part,
     converge_node,
-    node_values,
     parts_of,
     programs_coming,
 )
+from ansible_collections.lustre.core.plugins.module_utils._node_values import node_values
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount import MountResource
 from ansible_collections.lustre.core.plugins.module_utils._resources.service import ServiceResource

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolMissing
-from ansible_collections.lustre.core.plugins.module_utils._node import converge_node, node_values, options_of, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node import converge_node, options_of, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node_values import node_values
 from ansible_collections.lustre.core.plugins.module_utils._resources.firewall import FirewallResource
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice import node_state
 

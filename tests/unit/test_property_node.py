@@ -9,7 +9,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused
-from ansible_collections.lustre.core.plugins.module_utils._node import NodeFailed, converge_node, node_values, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node import NodeFailed, converge_node, parts_of
+from ansible_collections.lustre.core.plugins.module_utils._node_values import node_values
 from tests.unit.disk_strategies import MGS, TARGETS, device
 from tests.unit.hypotheses import examples
 from tests.unit.lnet_model import LnetModel

@@ -281,7 +281,7 @@ def test_what_a_node_cannot_tell_is_a_problem(fake):
 def test_a_want_that_cannot_be():
     with pytest.raises(BadValue, match=r"want\.expected\.reachable"):
         VerifyWant.from_want({"expected": {"reachable": ["somewhere"]}})
-    assert set(CHECKS) == {"health", "targets", "recovery", "lnet", "imports", "mounts", "files"}
+    assert set(CHECKS) == {"health", "targets", "recovery", "lnet", "imports", "changelogs", "mounts", "files"}
 
 
 # Files that clients share

@@ -18,11 +18,16 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import file_io, m
 from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, LustreError
 from ansible_collections.lustre.core.plugins.module_utils._nid import normal_nid
+from ansible_collections.lustre.core.plugins.module_utils._readers import verify_changelogs
 from ansible_collections.lustre.core.plugins.module_utils._readers.node_info import CONNECTED, READY, Inspector
+from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user_want import UserWant
+from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user_want import (
+    wants_from_options as users,
+)
 from ansible_collections.lustre.core.plugins.module_utils._resources.mount_want import MountWant, wants_from_options
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
-CHECKS = ("health", "targets", "recovery", "lnet", "imports", "mounts", "files")
+CHECKS = ("health", "targets", "recovery", "lnet", "imports", "changelogs", "mounts", "files")
 _GATHER = {
     "targets": ("health", "targets", "recovery"),
     "lnet": ("lnet",),
@@ -66,6 +71,7 @@ class VerifyWant:
     unreachable: tuple[str, ...] = ()
     #: Labels of targets that a cluster manager places.
     cluster_managed: frozenset[str] = frozenset()
+    changelogs: tuple[UserWant, ...] = ()
 
     @classmethod
     def from_want(cls, want: Mapping[str, Any], path: str = "want") -> VerifyWant:
@@ -76,6 +82,7 @@ class VerifyWant:
             reachable=_nids(expected.get("reachable"), f"{path}.expected.reachable"),
             unreachable=_nids(expected.get("unreachable"), f"{path}.expected.unreachable"),
             cluster_managed=frozenset(want.get("cluster_managed") or ()),
+            changelogs=tuple(users(want.get("changelogs") or (), f"{path}.changelogs")),
         )
 
     @property
@@ -125,7 +132,7 @@ class Verifier:
         found = [Check("node", self._host(node), "an answer", "none", text) for text in node["problems"]]
         for name, ask in (
             ("health", self._health), ("targets", self._targets), ("recovery", self._recovery), ("imports", self._imports),
-            ("lnet", self._lnet), ("mounts", self._mounts),
+            ("lnet", self._lnet), ("changelogs", self._changelogs), ("mounts", self._mounts),
         ):  # fmt: skip
             if name in self.checks:
                 found += ask(node)
@@ -244,6 +251,10 @@ class Verifier:
                 "this target runs, and LNet between the nodes."
             )  # fmt: skip
             yield Check("import", entry["name"], " or ".join(CONNECTED), state, problem)
+
+    def _changelogs(self, node: Mapping[str, Any]) -> Iterator[Check]:
+        for one in verify_changelogs.look(self.run, self.want.changelogs):
+            yield Check("changelog user", *one)
 
     # The network
 

@@ -156,6 +156,16 @@ class Directory:
 
 
 @dataclass(frozen=True)
+class ChangelogUser:
+    """Who reads the changelogs of all MDTs of a file system; ``mask`` as it was written."""
+
+    where: str
+    name: str
+    mask: tuple[str, ...]
+    state: str
+
+
+@dataclass(frozen=True)
 class FileSystem:
     path: str
     name: str
@@ -167,6 +177,7 @@ class FileSystem:
     purge_params: tuple[str, ...]
     directories: tuple[Directory, ...] = ()
     security: Security = field(default_factory=Security)
+    changelog_users: tuple[ChangelogUser, ...] = ()
 
     @property
     def named(self) -> bool:

@@ -11,6 +11,7 @@ from ansible_collections.lustre.core.plugins.module_utils._nid import normal_net
 from ansible_collections.lustre.core.plugins.plugin_utils._site import schema
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import Findings, did_you_mean
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import (
+    ChangelogUser,
     ClientMount,
     Directory,
     FileSystem,
@@ -74,6 +75,7 @@ def filesystem(clean: dict[str, Any], findings: Findings) -> FileSystem:
         tuple(clean["purge_params"]),
         build_directories(clean["directories"], security.tenants),
         security,
+        build_changelog_users(clean["changelog_users"]),
     )
 
 
@@ -242,6 +244,12 @@ def build_directories(clean: list[dict[str, Any]], tenants: Iterable[Tenant] = (
         if one.present
     ]
     return tuple(sorted(found, key=lambda directory: directory.path))
+
+
+def build_changelog_users(clean: list[dict[str, Any]]) -> tuple[ChangelogUser, ...]:
+    return tuple(
+        ChangelogUser(item[WHERE], item["name"], tuple(item["mask"]), item["state"]) for item in clean if item["name"]
+    )
 
 
 def build_params(clean: Any, path: str) -> tuple[Param, ...]:

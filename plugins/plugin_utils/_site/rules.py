@@ -12,6 +12,7 @@ from typing import Any, Sequence
 
 from ansible_collections.lustre.core.plugins.plugin_utils._site import (
     parse,
+    rules_changelogs,
     rules_clients,
     rules_encryption,
     rules_flavors,
@@ -58,6 +59,7 @@ _FAMILIES = (
     rules_tenant_flavors,
     rules_encryption,
     rules_squash,
+    rules_changelogs,
 )
 _LISTED = (rules_targets, rules_luks, rules_hosts, rules_lnet, *_FAMILIES[4:])
 RULES: tuple[Rule, ...] = SHAPE + tuple(rule for family in _LISTED for rule in family.RULES)

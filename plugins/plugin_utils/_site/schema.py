@@ -22,6 +22,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base impo
     SWITCHES,
     VALUE,
 )
+from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_changelogs import CHANGELOG_USER
 from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_security import SECURITY
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import (
     Either,
@@ -268,6 +269,9 @@ FILESYSTEM = Shape(
             [],
         ),
         "clients": Key(ListOf(CLIENTS), "Who mounts the file system, and where.", []),
+        "changelog_users": Key(
+            ListOf(CHANGELOG_USER), "Who reads what happens to files, from the changelogs of all its MDTs.", []
+        ),
         **SECURITY,
     },
 )

@@ -21,6 +21,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security i
 from ansible_collections.lustre.core.plugins.plugin_utils._site.parse import (
     FILESYSTEMS,
     Head,
+    build_changelog_users,
     build_client,
     build_directories,
     build_mgs,
@@ -35,6 +36,7 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet impor
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_security import Member, SecuritySlice
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_targets import (
     add_pool,
+    changelog_options,
     container_options,
     target_options,
 )
@@ -92,6 +94,7 @@ class Slicer:
         self.params: list[dict[str, Any]] = []
         self.purge: list[str] = []
         self.directories: list[dict[str, Any]] = []
+        self.changelogs: list[dict[str, Any]] = []
         self.mgs_users: dict[str, list[str]] = {}
         self.cluster_managed: list[str] = []
         self.pools: dict[str, dict[str, Any]] = {}
@@ -137,6 +140,7 @@ class Slicer:
         keyed = self._secured(head, mgs, security, own, mounts)
         for target in own:
             self._add_target(target, mgs, keyed)
+        self._add_changelogs(head, raw, [target for target in own if target.kind == "mdt"])
         for mount in mounts:
             self._add_client(mount, head, mgs, keyed)
         if any(mount.whole for mount in mounts):
@@ -322,6 +326,16 @@ class Slicer:
             }
             self.directories.append(without_none(wanted))
 
+    def _add_changelogs(self, head: Head, raw: Mapping[str, Any], mdts: list[Target]) -> None:
+        """On each server that an MDT may run on: whoever has it then, registers."""
+        if not mdts or not raw.get("changelog_users"):
+            return
+        path = f"{head.path}.changelog_users"
+        clean = check(schema.FILESYSTEM.keys["changelog_users"].type, raw["changelog_users"], path, self.findings)
+        for user in build_changelog_users([] if clean is UNUSABLE else clean):
+            consented = f"{head.name}:{user.name}" in self.consent("changelog_users")
+            self.changelogs += [changelog_options(target, user, self.host, consented) for target in mdts]
+
     def _add_mount(self, order: tuple[int, int], wanted: dict[str, Any]) -> None:
         wanted["remount"] = wanted["path"] in self.consent("remount")
         wanted["unmount"] = wanted["path"] in self.consent("unmount")
@@ -360,6 +374,7 @@ class Slicer:
             "lnet": self.lnet.state(self.consent("remove_networks")),
             "targets": sorted(self.targets, key=lambda t: (("mgt", "mdt", "ost").index(t["kind"]), t["index"] or 0)),
             "mounts": [wanted for _order, wanted in self.mounts],
+            **({"changelogs": self.changelogs} if self.changelogs else {}),
             "directories": self.directories,
             "params": self.params,
             "purge_params": self.purge,

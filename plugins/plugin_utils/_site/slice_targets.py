@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.lustre.core.plugins.plugin_utils._site.model import Pool, Target
+from ansible_collections.lustre.core.plugins.plugin_utils._site.model import ChangelogUser, Pool, Target
 from ansible_collections.lustre.core.plugins.plugin_utils._site.slice_lnet import LnetSlice
 
 
@@ -47,6 +47,18 @@ def container_options(target: Target, host: str) -> dict[str, Any] | None:
         "key_file": luks.key_file,
         **({"key_name": luks.key} if luks.key else {}),
         **({"format": target.format} if host == target.servers[0] else {"standby": True}),
+    }
+
+
+def changelog_options(target: Target, user: ChangelogUser, host: str, consented: bool) -> dict[str, Any]:
+    """A changelog user of one MDT in the options of ``lustre.core.changelog_user``; on a standby it is passed over."""
+    return {
+        "mdt": target.label,
+        "name": user.name,
+        "mask": list(user.mask),
+        "state": user.state,
+        "discard_unread": consented,
+        "required": host == target.servers[0] and target.managed_by == "site",
     }
 
 

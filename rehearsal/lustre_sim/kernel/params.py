@@ -40,7 +40,7 @@ LNET_DEBUG = (
 )
 #: Refused whatever the value (recorded).
 _NOT_BY_CONF = re.compile(r"mdt\.(root_squash|nosquash_nids)$")
-_IN_DEBUGFS = re.compile(r"mdt/[^/]+/(root_squash|nosquash_nids)$")
+_IN_DEBUGFS = re.compile(r"mdt/[^/]+/(root_squash|nosquash_nids)$|mdd/[^/]+/changelog_(mask|users)$")
 DEBUGFS = ("sptlrpc/gss/rsc_info", "sptlrpc/gss/rsi_info", "sptlrpc/gss/replays")
 _IS_TARGET = re.compile(r"-(MDT|OST)[0-9a-f]{4}$")
 READ_ONLY = re.compile(

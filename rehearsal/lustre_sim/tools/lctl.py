@@ -13,7 +13,7 @@ import errno
 from typing import Any, TextIO
 
 from ..faults import Faults
-from . import lctl_lnet, lctl_nodemap, lctl_obd, lctl_params
+from . import lctl_changelog, lctl_lnet, lctl_nodemap, lctl_obd, lctl_params
 from ._parser import Command, Function, Interpreter, Io
 
 PROGRAM = "lctl"
@@ -80,6 +80,7 @@ FUNCTIONS: dict[str, Function] = {
     **lctl_lnet.FUNCTIONS,
     **lctl_obd.FUNCTIONS,
     **lctl_nodemap.FUNCTIONS,
+    **lctl_changelog.FUNCTIONS,
     **{name: _plain(command) for name, command in lctl_params.COMMANDS.items()},
 }
 
@@ -94,7 +95,7 @@ def _absent(name: str) -> Function:
 
 def table() -> list[Command]:
     commands = []
-    helps = {**lctl_params.HELP, **lctl_nodemap.HELP}
+    helps = {**lctl_params.HELP, **lctl_nodemap.HELP, **lctl_changelog.HELP}
     for heading, names in NAMES:
         commands.append(Command(heading, None))
         commands += [

@@ -10,6 +10,9 @@ import os
 from ..sim_error import NotLoaded, SimError
 from ._parser import Io, interpret
 
+#: What a command ends with that has shown how it is used; ``--device`` then shows its own use as well.
+_USAGE = 4
+
 
 def dl(argv: list[str], io: Io) -> int:
     """``dl [-t]``: as recorded, ``-t`` adds the server's NID to connected client devices only."""
@@ -47,7 +50,10 @@ def with_device(argv: list[str], io: Io) -> int:
     rc = device(argv[:1], io)
     if rc or len(argv) < 2:
         return rc
-    return interpret(io).command(argv[1:])
+    rc = interpret(io).command(argv[1:])
+    if rc == _USAGE:
+        io.out.write("run <command> after connecting to device <devno>\n--device <devno> <command [args ...]>\n")
+    return rc
 
 
 def _switch(active: bool, argv: list[str], io: Io) -> int:
