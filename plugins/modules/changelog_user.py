@@ -90,8 +90,8 @@ plan:
     - kind: changelog_user
       action: register
       object: audit on fs1-MDT0000
-      reason: is not registered, wanted with DEFAULT,OPEN,NOPEN; its records stay on the MDT until it has cleared them
-      command: lctl --device fs1-MDT0000 changelog_register -u audit -m CREAT,MKDIR,HLINK,SLINK,MKNOD,UNLNK
+      reason: is not registered, wanted with DEFAULT,OPEN,NOPEN
+      command: lctl --device fs1-MDT0000 changelog_register -u audit -m MARK,CREAT,MKDIR,HLINK,SLINK,MKNOD,UNLNK,RMDIR,RENME,RNMTO,OPEN,CLOSE,LYOUT,TRUNC,SATTR,XATTR,HSM,...
       disruptive: false
       destructive: false
 drift:

@@ -20,7 +20,7 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import changelog, lctl, lctl_params
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource
-from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._errors import NotThereYet, Refused, ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user_want import (
     UserWant,
@@ -38,7 +38,7 @@ _USAGE = "usage: {--device MDTNAME}"
 class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
     """Users of MDTs that run on this node.
 
-    ``coming``: the plan is made before the node's MDTs are mounted (check mode), so that one that is missing is no error.
+    ``coming``: the plan is made before the node's MDTs are mounted (check mode): NotThereYet for one that is missing.
     What is looked at: the changelog of each MDT that runs here, by its name.
     """
 
@@ -77,7 +77,7 @@ class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
         for want in self.wants:
             found = have.get(want.mdt)
             if found is None:
-                steps += self._not_here(want)
+                self._not_here(want)
                 continue
             user = found.named(want.name)
             if not want.present:
@@ -92,16 +92,16 @@ class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
                     drift.append(self._other_mask(want, user, found.unread(user)))
         return Plan(tuple(steps), tuple(drift))
 
-    def _not_here(self, want: UserWant) -> list[Step]:
+    def _not_here(self, want: UserWant) -> None:
+        """Users are kept on the MDT: before it is mounted nobody can say what it has."""
         if self.coming and want.required:
-            return [_register(want, "not there yet")] if want.present else []
+            raise NotThereYet(f"The changelog of {want.mdt}", "it is not mounted on this node yet")
         if want.required:
             raise Refused(
                 f"{'register' if want.present else 'deregister'} the changelog user {want.object}",
                 f"{want.mdt} does not run on this node",
                 "Run this where it is mounted now, or start it here first.",
             )
-        return []
 
     def _deregister(self, want: UserWant, user: changelog.User, unread: int) -> Step:
         if not want.discard_unread:
@@ -166,7 +166,7 @@ class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
 
 def _register(want: UserWant, reason: str) -> Step:
     words = changelog.register_words(want.mdt, want.name, want.mask)
-    told = f"{reason}, wanted with {shown_mask(want.mask)}; its records stay on the MDT until it has cleared them"
+    told = f"{reason}, wanted with {shown_mask(want.mask)}"
     return Step("changelog_user", "register", want.object, told, words, timeout=60.0)
 
 
