@@ -91,7 +91,7 @@ plan:
       action: register
       object: audit on fs1-MDT0000
       reason: is not registered, wanted with DEFAULT,OPEN,NOPEN
-      command: lctl --device fs1-MDT0000 changelog_register -u audit -m MARK,CREAT,MKDIR,HLINK,SLINK,MKNOD,UNLNK,RMDIR,RENME,RNMTO,OPEN,CLOSE,LYOUT,TRUNC,SATTR,XATTR,HSM,...
+      command: lctl --device fs1-MDT0000 changelog_register -u audit -m MARK,CREAT,UNLNK,RENME,OPEN,NOPEN
       disruptive: false
       destructive: false
 drift:
