@@ -25,6 +25,10 @@ class SimError(Exception):
         return f"{name}: {self.text or os.strerror(self.errno)}"
 
 
+class Unanswered(Exception):
+    """The kernel says nothing to a request: whoever made it waits until a signal ends it."""
+
+
 class NotLoaded(SimError):
     """No simulated kernel module is loaded on this node (there is no daemon, or it has no module yet)."""
 

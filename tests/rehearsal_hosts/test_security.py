@@ -233,13 +233,15 @@ def test_a_user_needs_a_ticket(hosts: Hosts) -> None:
         hosts.do(host, "useradd -u 2001 alice")
     hosts.do("server", "kadmin.local addprinc -pw secret alice")
     hosts.do("client", "mkdir -p /mnt/fs1/d && chmod 777 /mnt/fs1/d")
-    rc, text = hosts.run("client", "su alice -c 'ls -l /mnt/fs1/d'")
-    assert rc != 0 and "Operation not permitted" in text
-    hosts.do("client", "sleep 1; echo secret | su alice -c 'kinit alice' && su alice -c 'touch /mnt/fs1/d/hers'")
+    rc, text = hosts.run("client", "su alice -c 'timeout 20 ls -l /mnt/fs1/d'")
+    assert rc not in (0, 124) and "Operation not permitted" in text
+    assert hosts.run("client", "su alice -c 'timeout 5 ls -l /mnt/fs1/d'")[0] == 124, "the next one waits"
+    hosts.do("client", "echo secret | su alice -c 'kinit alice' && su alice -c 'touch /mnt/fs1/d/hers'")
     users = re.findall(r"uid: (\d+).*uptodate", hosts.do("client", "lctl get_param -n 'mdc.*.srpc_contexts'"))
     assert sorted(users) == ["0", "2001"]
+    assert "N/A" in hosts.do("client", "lctl get_param -n 'mdc.*.srpc_contexts'"), "of the attempt without a ticket"
     hosts.do("client", "su alice -c 'lfs flushctx -k /mnt/fs1'; test ! -e /tmp/krb5cc_2001")
-    assert hosts.run("client", "sleep 1; su alice -c 'ls /mnt/fs1/d'")[0] != 0
+    assert hosts.run("client", "su alice -c 'timeout 5 ls /mnt/fs1/d'")[0] == 124
     hosts.do("client", "ls /mnt/fs1/d/hers")
 
 

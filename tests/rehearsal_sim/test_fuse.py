@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,10 +30,15 @@ SERVER = f"""
 import sys, threading
 sys.path.insert(0, {str(REHEARSAL)!r})
 from lustre_sim.kernel.fuse import FuseMount
-source, path, folder, subtype, readonly = sys.argv[1:]
+from lustre_sim.sim_error import Unanswered
+source, path, folder, subtype, readonly, silent = sys.argv[1:]
 ended = threading.Event()
+def gate(uid):
+    if str(uid) == silent:
+        raise Unanswered()
 FuseMount(
-    source, path, folder or None, subtype=subtype, capacity=lambda: {SIZES!r}, ended=lambda mount: ended.set(), readonly=bool(readonly)
+    source, path, folder or None, subtype=subtype, capacity=lambda: {SIZES!r}, ended=lambda mount: ended.set(), readonly=bool(readonly),
+    gate=gate,
 )
 print("mounted", flush=True)
 ended.wait()
@@ -47,9 +53,9 @@ def mounted(path: Path) -> list[str] | None:
 
 @contextmanager
 def served(
-    source: str, path: Path, folder: Path | None, subtype: str = "lustre", readonly: str = ""
+    source: str, path: Path, folder: Path | None, subtype: str = "lustre", readonly: str = "", silent: str = ""
 ) -> Iterator[subprocess.Popen[str]]:
-    words = [sys.executable, "-c", SERVER, source, str(path), str(folder or ""), subtype, readonly]
+    words = [sys.executable, "-c", SERVER, source, str(path), str(folder or ""), subtype, readonly, silent]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         assert server.stdout.readline() == "mounted\n"
@@ -158,6 +164,27 @@ def test_an_unmount_is_noticed_and_a_busy_one_refused(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
         assert server.stdout is not None and server.stdout.readline() == "ended\n"
     assert server.returncode == 0 and mounted(tmp_path) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_who_gets_no_answer_waits_until_a_signal_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+    """Others are served meanwhile, and the mount is busy although nobody has anything of it open."""
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "mnt"
+    path.mkdir()
+    look = f"import os; os.setuid(65534); os.stat({str(path / 'x')!r})"
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o711)
+    with served(SOURCE, path, tmp_path / "folder", silent="65534"):
+        with subprocess.Popen([sys.executable, "-c", look]) as waiting:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(2)
+            assert os.listdir(path) == []
+            busy = subprocess.run(["umount", str(path)], capture_output=True, text=True, check=False)
+            assert busy.returncode == 32 and "busy" in busy.stderr
+            waiting.send_signal(number)
+            assert waiting.wait(5) == -number
+        assert os.listdir(path) == []
 
 
 def test_who_only_reads_changes_nothing_not_even_when_mounted_anew(tmp_path: Path) -> None:

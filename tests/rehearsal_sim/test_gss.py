@@ -16,7 +16,7 @@ from lustre_sim.kernel.gss import REJECTED
 from lustre_sim.keyring import Keyring
 from lustre_sim.node import Node
 from lustre_sim.shared_key import CLIENT, MGS, SERVER, SharedKey
-from lustre_sim.sim_error import SimError
+from lustre_sim.sim_error import SimError, Unanswered
 from lustre_sim.tools import lgss_keyring
 from lustre_sim.tools._accept import Acceptor
 
@@ -297,10 +297,18 @@ def test_a_user_has_a_context_of_his_own_or_may_not(secured: Secured) -> None:
     with pytest.raises(PermissionError) as failure:
         client.gss.user(instance, 2001)
     assert failure.value.errno == errno.EPERM
+    for _ in range(2):
+        with pytest.raises(Unanswered):
+            client.gss.user(instance, 2001)
+    client.gss.user(instance, 0)
     users.add(2001)
-    secured.site.clock.sleep(2)
     client.gss.user(instance, 2001)
     shown = secured.contexts()
-    assert "uid: 2001" in shown[f"mdc.fs1-MDT0000-mdc-{instance}.srpc_contexts"] and len(shown) == 3
+    name = f"mdc.fs1-MDT0000-mdc-{instance}.srpc_contexts"
+    assert shown[name].count("uid: 2001") == 2 and shown[name].count('mech: "N/A"') == 1 and len(shown) == 3
     client.call("gss.flush", instance=instance, uid=2001)
-    assert "uid: 2001" not in secured.contexts()[f"mdc.fs1-MDT0000-mdc-{instance}.srpc_contexts"]
+    assert re.findall(r"uid: 2001.*mech: (\S+)", secured.contexts()[name]) == ['"N/A"']
+    secured.site.clock.sleep(301)
+    users.remove(2001)
+    with pytest.raises(PermissionError):
+        client.gss.user(instance, 2001)

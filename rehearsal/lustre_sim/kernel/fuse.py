@@ -18,7 +18,7 @@ import struct
 import threading
 from collections.abc import Callable
 
-from ..sim_error import SimError
+from ..sim_error import SimError, Unanswered
 from .fscrypt import Encryption
 from .fuse_encrypted import EncryptedFiles
 from .fuse_files import MAX_WRITE, FuseFiles, Request
@@ -39,6 +39,7 @@ _IN = struct.Struct("<IIQQIIIHH")
 _OUT = struct.Struct("<IiQ")
 _BUFFER = MAX_WRITE + (1 << 13)
 _FAREWELL = 2.0
+_INTERRUPT = 36
 # forget, statfs, release, flush, releasedir, batch_forget: what the kernel sends whoever asked for it
 _WITHOUT_USER = (2, 17, 18, 25, 29, 42)
 
@@ -76,6 +77,7 @@ class FuseMount:
         except SimError:
             self._close()
             raise
+        self._waiting: set[int] = set()  # requests that are not answered
         self._thread = threading.Thread(target=self._serve, name=f"fuse-{path}", daemon=True)
         self._thread.start()
 
@@ -107,12 +109,17 @@ class FuseMount:
 
     def _handle(self, raw: bytes) -> None:
         _, opcode, unique, node, uid, gid, pid, *_ = _IN.unpack_from(raw)
+        if opcode == _INTERRUPT:
+            self._interrupt(struct.unpack_from("<Q", raw, _IN.size)[0])
+            return
         try:
             if uid and self._gate is not None and opcode not in _WITHOUT_USER:
                 self._gate(uid)
             if self._readonly and changes(opcode, raw[_IN.size :]):
                 raise OSError(errno.EROFS, "this client only reads")
             answer = self._files.perform(opcode, Request(node, uid, gid, raw[_IN.size :], pid))
+        except Unanswered:
+            self._waiting.add(unique)
         except OSError as error:
             self._answer(unique, error.errno or errno.EIO, b"")
         except (KeyError, ValueError, struct.error):
@@ -120,6 +127,12 @@ class FuseMount:
         else:
             if answer is not None:
                 self._answer(unique, 0, answer)
+
+    def _interrupt(self, unique: int) -> None:
+        """Somebody who waits got a signal. The others were answered before it came."""
+        if unique in self._waiting:
+            self._waiting.remove(unique)
+            self._answer(unique, errno.EINTR, b"")
 
     def _answer(self, unique: int, number: int, data: bytes) -> None:
         try:

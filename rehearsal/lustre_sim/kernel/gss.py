@@ -18,7 +18,7 @@ from typing import Any
 
 from ..faults import Faults
 from ..node import Node, Operation, Subsystem
-from ..sim_error import SimError
+from ..sim_error import SimError, Unanswered
 from . import gss_context, gss_upcall, srpc
 from .gss_context import Context, Import
 
@@ -306,25 +306,29 @@ class Gss(Subsystem):
             raise SimError(errno.ENOKEY, key)
 
     def user(self, instance: str, uid: int) -> None:
-        """A request of a user goes to the MDT under that user's own ticket: OSError(EPERM) without one, as recorded."""
+        """A request of a user goes to the MDT under that user's own ticket.
+
+        Without one the first gets EPERM, as recorded, and whoever asks again waits for ever (recorded: most of the second and third calls),
+        while the context that never came up is kept. A ticket helps those who ask after it came, and nobody who waits.
+        """
         found = [(name, one) for name, one in list(self.imports.items()) if name.endswith(instance)]
         own = [(name, one) for name, one in found if name.startswith("mdc.") and srpc.mechanism(one.flavor) == "krb5"]
         if not own:
             return
         name, one = own[0]
         now = self.node.clock.time()
-        known = next((context for context in one.contexts if context.uid == uid), None)
-        if known is not None and known.up and now < known.expire:
+        mine = [context for context in one.contexts if context.uid == uid and now < context.expire]
+        if any(context.up for context in mine):
             return
-        if known is None or now >= known.expire - gss_context.BROKEN_SECONDS + 1:
-            target = name.removeprefix("mdc.").rpartition("-mdc-")[0]
-            where = {**_server(target, "mdc"), "nid": self.node.mounts.peers.get(target, {}).get("nid", "0@lo")}
-            try:
-                one.put(self._context(one.flavor, where, uid))
-                return
-            except (SimError, Rejected):
-                one.put(gss_context.broken(uid, now, f"{secrets.randbits(30):08x}"))
-        raise OSError(errno.EPERM, f"user {uid} has no security context")
+        target = name.removeprefix("mdc.").rpartition("-mdc-")[0]
+        where = {**_server(target, "mdc"), "nid": self.node.mounts.peers.get(target, {}).get("nid", "0@lo")}
+        try:
+            one.put(self._context(one.flavor, where, uid))
+        except (SimError, Rejected):
+            if mine:
+                raise Unanswered(f"user {uid} has no security context") from None
+            one.put(gss_context.broken(uid, now, f"{secrets.randbits(30):08x}"))
+            raise OSError(errno.EPERM, f"user {uid} has no security context") from None
 
     def flush(self, instance: str, uid: int) -> None:
         """``lfs flushctx``: the contexts of a user on one mount; they come again with the next request."""

@@ -74,7 +74,9 @@ class Import:
         return root is None or root.up
 
     def put(self, context: Context) -> None:
-        self.contexts = [context, *(one for one in self.contexts if one.uid != context.uid)]
+        """It takes the place of the user's other one; a user's that never came up is kept beside one that did, as recorded."""
+        left = (one for one in self.contexts if one.uid != context.uid or (one.uid and context.up and not one.up))
+        self.contexts = [context, *left]
 
     def info(self, kind: str, now: float, alike: int) -> str:
         """The parameter ``srpc_info``; ``alike`` counts the node's imports without a flavor, which share one."""
