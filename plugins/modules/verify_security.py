@@ -14,6 +14,8 @@ description:
   - Checks each connection of the node for the flavor that the rules give it, and for a security context that both ends agreed on. On servers it
     also looks for clients and servers that are connected without one to a target or to the MGS, where the rules ask for it.
   - Flavors come into force one connection after the other, so they are waited for, up to O(timeout).
+  - Where users need tickets of Kerberos, those without one are told in RV(remarks), with their processes that wait inside the kernel for ever.
+    That is no problem of the site, and does not fail.
   - Nothing is changed. Each check is in RV(checks), what is wrong in RV(problems).
 options:
   rules:
@@ -80,6 +82,14 @@ ends:
   elements: dict
   sample:
     - {kind: context, object: mdc.fs1-MDT0000-mdc-ff3d526c8886a800, ends: 1796118791, days_left: 0.4, days_old: null}
+remarks:
+  description:
+    - What is no fault of the node and harms it all the same, as sentences. Users who work on a mount with a flavor of Kerberos and have no ticket,
+      or had none when their processes asked, with these processes and what ends them.
+  returned: always, unless an option is unusable
+  type: list
+  elements: str
+  sample: []
 healthy:
   description: Whether nothing is wrong.
   returned: always, unless an option is unusable

@@ -36,6 +36,7 @@ def verify_data(filesystems: Any, results: Mapping[str, Any]) -> dict[str, Any]:
         "problems": problems,
         "ends": [{"host": host["host"], **one} for host in hosts for one in host["ends"]],
         "notes": [{"host": host["host"], "text": text} for host in hosts for text in host["notes"]] + unlooked(results),
+        "remarks": [{"host": host["host"], "text": text} for host in hosts for text in host["remarks"]],
     }
 
 
@@ -63,6 +64,7 @@ def _host(name: str, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "targets": targets,
         "ends": ends,
         "notes": [str(text) for answer in answers for text in answer.get("notes") or ()],
+        "remarks": [str(text) for answer in answers for text in answer.get("remarks") or ()],
     }
 
 
@@ -121,6 +123,8 @@ def verify_table(filesystems: Any, results: Mapping[str, Any]) -> str:
         parts.append("Problems:\n" + "\n".join(f"  {number}. {text}" for number, text in enumerate(found, 1)))
     if data["notes"]:
         parts.append("Not proven:\n" + "\n".join(f"  {one['host']}: {one['text']}" for one in data["notes"]))
+    if data["remarks"]:
+        parts.append("Remarks:\n" + "\n".join(f"  {one['host']}: {one['text']}" for one in data["remarks"]))
     parts.append(_verdict(data, len(found)))
     return "\n\n".join(parts)
 

@@ -15,6 +15,7 @@ class MountedNode:
         self.missing, self.real, self.systemd = set(missing), dict(real or {}), systemd
         self.held, self.absent = held or {}, set(absent)
         self.slept = 0.0
+        self.waiting = []
 
     def local(self):
         return Local(
@@ -24,6 +25,7 @@ class MountedNode:
             exists=lambda path: self.systemd if path == "/run/systemd/system" else path not in self.absent,
             isdir=lambda path: path not in self.missing,
             holders=lambda path: self.held.get(path, []),
+            waiting=lambda: self.waiting,
             sleep=self._sleep,
         )
 

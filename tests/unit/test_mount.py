@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ansible_collections.lustre.core.plugins.module_utils._cli.holders import Holder
+from ansible_collections.lustre.core.plugins.module_utils._cli.waiting import Waiting
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
     BadValue,
@@ -249,6 +250,18 @@ def test_busy_although_nobody_is_seen(fake, transcript):
     with pytest.raises(ToolError) as failed:
         converge(mounting(node, GOING), fake([(("umount", "/mnt/fs1"), transcript("shutdown/umount-busy"))]))
     assert "NFS or Samba export" in str(failed.value)
+
+
+def test_busy_by_who_waits_inside_the_kernel(fake, transcript):
+    """What a call that never returned holds stands in no link of /proc."""
+    node = persisted(table=[DATA["client_live"]])
+    node.waiting = [Waiting(4712, "ls /mnt/fs1", "alice", 2001, 312.4)]
+    with pytest.raises(ToolError) as failed:
+        converge(mounting(node, GOING), fake([(("umount", "/mnt/fs1"), transcript("shutdown/umount-busy"))]))
+    told = str(failed.value)
+    assert "one waits inside the kernel" in told and "process 4712 (ls /mnt/fs1) of alice, begun 312 s ago." in told
+    assert "no ticket frees them" in told and "kill 4712, and run again" in told and "umount -f" in told
+    assert node.table == [DATA["client_live"]]
 
 
 def test_never_unmounted_for_a_remount_while_the_mgs_is_silent(fake):

@@ -41,6 +41,7 @@ def test_a_healthy_site() -> None:
         "problems": [],
         "ends": [],
         "notes": [],
+        "remarks": [],
     }
     table = verify_table(SITE, results)
     assert table.splitlines()[1].split() == ["oss1", "1", "ok"]
@@ -172,3 +173,11 @@ def test_a_client_alone_shares_nothing() -> None:
 def test_a_host_that_was_not_reached_reads_nothing() -> None:
     files = shared_files({"a": node(mounts=[mount()]), "b": node(mounts=[mount()])})
     assert len(files) == 1 and shared_reads(files, {"unreachable": True, "msg": "x"}) == []
+
+
+def test_remarks_stand_above_the_verdict_and_do_not_change_it() -> None:
+    results = {"client1": [node(), {"checks": [OK], "problems": [], "remarks": ["alice has no ticket."]}]}
+    assert verify_data(SITE, results)["remarks"] == [{"host": "client1", "text": "alice has no ticket."}]
+    assert verify_table(SITE, results).splitlines()[-4:] == [
+        "Remarks:", "  client1: alice has no ticket.", "", "Verdict: HEALTHY (1 host, 2 checks).",
+    ]  # fmt: skip

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import exports
+from ansible_collections.lustre.core.plugins.module_utils._cli.waiting import Waiting
 from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._readers.security_info import SecurityInspector
 from ansible_collections.lustre.core.plugins.module_utils._readers.verify_security import SecurityVerifier
 from tests.unit.fake_runner import load_transcript
-from tests.unit.test_security_info import MDC, OSC, connected
+from tests.unit.test_security_info import AGREED, BROKEN, MDC, OSC, connected
 
 ROOT = Path(__file__).resolve().parents[2]
 READ = ("lctl",)
@@ -42,12 +43,14 @@ def export_list(*rows):
     return f"nodemap.default.exports=\n[\n{lines}]\n" if rows else "nodemap.default.exports=[]\n"
 
 
-def verifier(run, rules=RULES, timeout=0, **more):
+def verifier(run, rules=RULES, timeout=0, waiting=list, **more):
     def inspector(*words):
         now = [0.0]
         return SecurityInspector(*words, sleep=lambda seconds: now.append(seconds), clock=lambda: sum(now))
 
-    return SecurityVerifier.from_options(run, rules, timeout=timeout, inspector=inspector, now=lambda: 1000.0, **more)
+    return SecurityVerifier.from_options(
+        run, rules, timeout=timeout, inspector=inspector, now=lambda: 1000.0, waiting=waiting, **more
+    )
 
 
 def node(fake, text, listed=None):
@@ -204,7 +207,7 @@ def test_clocks(fake, offset, words):
 
 
 def test_a_node_without_rules_and_clock_is_asked_nothing(fake):
-    assert verifier(fake([]), []).verify() == {"checks": [], "problems": [], "healthy": True, "ends": []}
+    assert verifier(fake([]), []).verify() == {"checks": [], "problems": [], "healthy": True, "ends": [], "remarks": []}
 
 
 def test_the_time_of_the_controller_is_right_in_every_time_zone():
@@ -238,3 +241,24 @@ def test_an_unknown_list_is_a_problem_and_not_silence(fake):
 def test_bad_rules_are_named():
     with pytest.raises(BadValue, match=r"rules\[0\]"):
         SecurityVerifier.from_options(None, [{"target": "fs1", "flavor": "krb5x"}])
+
+
+def test_a_user_without_a_ticket_is_told_and_no_problem(fake):
+    """Contexts of a mount with krb5p: root's, and one of a user that never came up."""
+    own = connected(MDC, "krb5p").replace("srpc_contexts=", "srpc_contexts=\n")
+    broken = own.replace(AGREED, f"{AGREED}\n{BROKEN.replace('uid: 0', 'uid: 2001')}")
+    found = verifier(node(fake, broken), waiting=lambda: [Waiting(812, "ls /mnt/fs1", "alice", 2001, 312.0)]).verify()
+    assert found["healthy"] and found["problems"] == []
+    (told,) = found["remarks"]
+    assert told.startswith(
+        "uid 2001 uses a file system with a Kerberos flavor here and has no ticket"
+    ) and told.endswith("kill 812.")
+
+
+def test_where_no_user_needs_a_ticket_nobody_is_looked_for(fake):
+    text = connected(MDC, "skpi") + connected(OSC, "krb5p")
+    rules = [
+        {"target": "fs1", "direction": "cli2mdt", "flavor": "skpi"},
+        {"target": "fs1", "direction": "cli2ost", "flavor": "krb5p"},
+    ]
+    assert verifier(node(fake, text), rules, waiting=lambda: pytest.fail("/proc was read")).verify()["remarks"] == []

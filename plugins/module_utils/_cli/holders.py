@@ -36,7 +36,9 @@ def holders_of(mount: str, proc: str = PROC) -> list[Holder]:
     for name in sorted((name for name in os.listdir(proc) if name.isdigit()), key=int):
         path = _held(os.path.join(proc, name), mount)
         if path is not None:
-            found.append(Holder(int(name), _command(os.path.join(proc, name)), _user(os.path.join(proc, name)), path))
+            found.append(
+                Holder(int(name), command_of(os.path.join(proc, name)), user_of(os.path.join(proc, name)), path)
+            )
     return found
 
 
@@ -60,14 +62,14 @@ def _held(folder: str, mount: str) -> str | None:
 
 
 def _mapped(folder: str, mount: str) -> str | None:
-    for line in _text(os.path.join(folder, "maps")).splitlines():
+    for line in text_of(os.path.join(folder, "maps")).splitlines():
         match = _MAPPED.match(line)
         if match is not None and _below(match[1], mount):
             return match[1]
     return None
 
 
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read()
@@ -75,13 +77,13 @@ def _text(path: str) -> str:
         return ""
 
 
-def _command(folder: str) -> str:
-    words = _text(os.path.join(folder, "cmdline")).rstrip("\0").split("\0")
-    return " ".join(words)[:80] if words[0] else _text(os.path.join(folder, "comm")).strip() or "?"
+def command_of(folder: str) -> str:
+    words = text_of(os.path.join(folder, "cmdline")).rstrip("\0").split("\0")
+    return " ".join(words)[:80] if words[0] else text_of(os.path.join(folder, "comm")).strip() or "?"
 
 
-def _user(folder: str) -> str:
-    match = re.search(r"^Uid:\s+(\d+)", _text(os.path.join(folder, "status")), re.M)
+def user_of(folder: str) -> str:
+    match = re.search(r"^Uid:\s+(\d+)", text_of(os.path.join(folder, "status")), re.M)
     if match is None:
         return "?"
     try:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import exports, lctl, lctl_params, srpc
+from ansible_collections.lustre.core.plugins.module_utils._cli.waiting import Waiting, waiting_of
 from ansible_collections.lustre.core.plugins.module_utils._errors import LustreError
+from ansible_collections.lustre.core.plugins.module_utils._readers import ticketless
 from ansible_collections.lustre.core.plugins.module_utils._readers.security_info import (
     SecurityInspector,
     on_network,
@@ -46,9 +48,11 @@ class SecurityVerifier:
     timeout: float = 120.0
     now: Callable[[], float] = time.time
     inspector: Callable[..., SecurityInspector] = SecurityInspector
+    waiting: Callable[[], list[Waiting]] = waiting_of
     checks: list[Check] = field(default_factory=list, init=False)
     problems: list[str] = field(default_factory=list, init=False)
     ends: list[dict[str, Any]] = field(default_factory=list, init=False)
+    remarks: list[str] = field(default_factory=list, init=False)
 
     @classmethod
     def from_options(cls, run: Runner, rules: Sequence[Mapping[str, Any]], **more: Any) -> SecurityVerifier:
@@ -62,6 +66,7 @@ class SecurityVerifier:
             self.problems += found["problems"]
             for check in (*self._flavors(found), *self._contexts(found), *self._ending(found)):
                 self.checks.append(check)
+            self.remarks += ticketless.remarks(found["imports"], found["contexts"], self.waiting)
             try:
                 self.checks += self._anonymous(found["server_contexts"], found["release"])
             except LustreError as error:
@@ -72,6 +77,7 @@ class SecurityVerifier:
             "problems": list(dict.fromkeys(self.problems)),
             "healthy": not self.problems,
             "ends": self.ends,
+            "remarks": self.remarks,
         }
 
     def _clock(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import fstab, holders, mgs_probe, mounts, systemctl
 from ansible_collections.lustre.core.plugins.module_utils._cli.holders import Holder
+from ansible_collections.lustre.core.plugins.module_utils._cli.waiting import Waiting, waiting_of
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources import mount_plan
@@ -54,6 +55,7 @@ class Local:
     exists: Callable[[str], bool] = os.path.exists
     isdir: Callable[[str], bool] = os.path.isdir
     holders: Callable[[str], list[Holder]] = holders.holders_of
+    waiting: Callable[[], list[Waiting]] = waiting_of
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -190,6 +192,24 @@ class MountResource:
         more = f"; and {len(found) - 10} more" if len(found) > 10 else ""
         return "; ".join(found[:10]) + more
 
+    def _unseen(self) -> str:
+        """What to do about a mount that is busy, and nobody is seen to hold it."""
+        waiting = self.local.waiting()
+        if not waiting:
+            return (
+                "No process is seen to hold it: look for an NFS or Samba export of it, a loop device, swap space or a container that uses "
+                "it."
+            )
+        more = f"; and {len(waiting) - 10} more" if len(waiting) > 10 else ""
+        told = "; ".join(one.text() for one in waiting[:10]) + more
+        numbers = " ".join(str(one.pid) for one in waiting)
+        return (
+            f"No process has anything of it open, but {'one waits' if len(waiting) == 1 else 'some wait'} inside the kernel for a Lustre "
+            f"file system, which keeps it busy: {told}. With a Kerberos flavor a user without a ticket gets such, and no ticket frees them. "
+            f"Stop what starts them, kill {numbers}, and run again. By hand, umount -f ends them as well, and loses what others have not "
+            "written yet: the last resort, never used here."
+        )
+
     def tool_error(self, step: Step, rc: int, out: str, err: str) -> ToolError:
         wanted = f"{step.action} {step.object}"
         if step.action in ("mount", "remount"):
@@ -198,12 +218,7 @@ class MountResource:
         if step.action == "unmount" and ("busy" in err or rc == errno.EBUSY):
             want = self._by_object[step.object]
             held = self._held(want.path)
-            remedy = (
-                f"It is held by: {held}. End that use first."
-                if held
-                else "No process is seen to hold it: look for an NFS or Samba "
-                "export of it, a loop device, swap space or a container that uses it."
-            )
+            remedy = f"It is held by: {held}. End that use first." if held else self._unseen()
             return ToolError(wanted, step.argv, rc, out, err, code=errno.EBUSY, remedy=remedy)
         return ToolError(wanted, step.argv, rc, out, err)
 
