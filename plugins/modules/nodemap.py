@@ -160,7 +160,7 @@ options:
       - V(false) trusts every client, and needs V(active) in O(consent).
     type: bool
   purge:
-    description: Whether nodemaps that are not described are removed. O(consent) must name each.
+    description: Whether nodemaps that are not described are removed, but for dynamic ones. O(consent) must name each.
     type: bool
     default: false
   protect:
@@ -213,6 +213,11 @@ EXAMPLES = r"""
     protect: ['10.0.0.1@tcp', '10.0.0.2@tcp', '10.0.1.1@tcp']
     active: true
   register: applied
+
+- name: Nodes of a job read only, as long as it runs (on every server, since a dynamic nodemap is in the memory of one alone)
+  lustre.core.nodemap:
+    nodemaps:
+      - {name: job7, dynamic: true, parent: tenant_a, ranges: ['10.1.0.[4-5]@tcp'], readonly_mount: true}
 
 - name: A tenant goes; its data stay
   lustre.core.nodemap:

@@ -158,10 +158,12 @@ class NodemapResource(Resource[State]):
         yield Change(phase, action, "nodemaps", reason, (nodemap_words.activate(want),), True)
 
     def _gone(self, have: State) -> list[str]:
-        """Nodemaps to remove, children before their parents."""
+        """Nodemaps to remove, children before their parents; a dynamic one, made for a while, is nobody's to purge."""
         named = {want.name for want in self.wanted.maps if not want.present}
         kept = {want.name for want in self.wanted.maps if want.present} | {DEFAULT}
-        gone = [name for name in have.maps if name in named or (self.wanted.purge and name not in kept)]
+        undeclared = [name for name, one in have.maps.items() if name not in kept and not one.parent]
+        purged = undeclared if self.wanted.purge else []
+        gone = [name for name in have.maps if name in named or name in purged]
         return sorted(gone, key=lambda name: not have.maps[name].parent)
 
     def _removals(self, have: State, gone: list[str], active: bool) -> Iterator[Change]:

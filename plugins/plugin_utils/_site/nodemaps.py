@@ -104,6 +104,6 @@ def options_of(nodemap: Nodemap, ranges: Sequence[str]) -> dict[str, Any]:
     if nodemap.state == "absent":
         return {"name": nodemap.name, "state": "absent"}
     given = {key: value for key, value in nodemap.options.items() if value not in ([], {})}
-    if nodemap.name == DEFAULT or nodemap.options.get("dynamic"):
+    if nodemap.name == DEFAULT:
         return {"name": nodemap.name, "state": "present", **given}
     return {"name": nodemap.name, "state": "present", "ranges": list(ranges), **given}

@@ -108,7 +108,7 @@ def _nodemaps(clean: Mapping[str, Any]) -> Nodemaps:
 
 def _nodemap(clean: Mapping[str, Any]) -> Nodemap:
     options = {**_options(clean), **_ids(clean)}
-    options.update({key: clean[key] for key in ("parent", "dynamic", "purge") if clean[key]})
+    options.update({"purge": clean["purge"]} if clean["purge"] else {})
     return Nodemap(clean[WHERE], clean["name"], tuple(clean["hosts"]), tuple(clean["ranges"]), options, clean["state"])
 
 

@@ -11,7 +11,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import BadValu
 from ansible_collections.lustre.core.plugins.module_utils._nid_range import Span, span_of_nid, spans_of
 from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap_want import want_from_options
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
-from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import did_you_mean, listed
+from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import (
     ADMINS,
@@ -42,7 +42,6 @@ RULES = (
         "Servers, administrators' nodes and protected hosts are in no nodemap that squashes, denies or bans them.",
     ),
     Rule("nodemap-value", "Values of a nodemap are ones that its module would accept."),
-    Rule("nodemap-parent", "A dynamic nodemap has a parent that is described, and no circle of parents."),
 )
 _RESERVED = (SERVERS, ADMINS)
 
@@ -161,7 +160,7 @@ def values(context: Context) -> None:
             wanted = options_of(nodemap, [])
             name = DEFAULT if nodemap.name == DEFAULT else "x"
             whole = {**wanted, "name": name, "ranges": list(nodemap.ranges)} if name == "x" else wanted
-            ids = {key: value for key, value in whole.items() if key not in ("parent", "dynamic", "ranges")}
+            ids = {key: value for key, value in whole.items() if key != "ranges"}
             singles = [{key: value} for key, value in ids.items() if key not in ("name", "state", "idmap")]
             singles += [{"idmap": {kind: pairs}} for kind, pairs in (ids.get("idmap") or {}).items()]
             before = len(context.findings.problems)
@@ -183,28 +182,6 @@ def _value(context: Context, options: dict[str, object], where: str, tenant: boo
         if key is not None and context.broken(f"{where}{key[0]}"):
             return
         context.add(path, error.problem, error.remedy, "nodemap-value")
-
-
-def parents(context: Context) -> None:
-    for _filesystem, found in groups(context):
-        known = {nodemap.name: nodemap for nodemap in found.present}
-        for nodemap in found.present:
-            parent = nodemap.options.get("parent")
-            if not parent:
-                continue
-            where = f"{nodemap.where}.parent"
-            if parent not in known:
-                fix = did_you_mean(parent, known) or f"Described are {listed(known)}."
-                context.add(where, f'there is no nodemap "{parent}"', fix, "nodemap-parent")
-                continue
-            way = [nodemap.name]
-            above = known.get(parent)
-            while above is not None and above.name not in way:
-                way.append(above.name)
-                above = known.get(above.options.get("parent", ""))
-            if above is not None and above.name == nodemap.name:
-                what = f"it is its own ancestor: {' of '.join([*way, nodemap.name])}"
-                context.add(where, what, "Take one of them out of the circle.", "nodemap-parent")
 
 
 def owned(context: Context, found: MgsNodemaps) -> list[Owned]:
@@ -307,4 +284,4 @@ def _bans(context: Context, found: MgsNodemaps) -> None:
                     break
 
 
-CHECKS: tuple[Checker, ...] = (owners, settings, names, ranges, values, parents, nids, overlaps, protected)
+CHECKS: tuple[Checker, ...] = (owners, settings, names, ranges, values, nids, overlaps, protected)

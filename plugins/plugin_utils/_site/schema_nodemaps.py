@@ -131,7 +131,9 @@ PROPERTIES = {
     "deny_mount": _flag("These clients cannot mount (Lustre 2.17 and newer)."),
     "gssonly_identification": _flag("Clients are known by their key alone, not by their NID (Lustre 2.18 and newer)."),
     "child_raise_privileges": Key(
-        ListOf(Text(choices=(*PRIVILEGES, "all", "none")), single=True), "What its dynamic children may add.", None
+        ListOf(Text(choices=(*PRIVILEGES, "all", "none")), single=True),
+        "What dynamic children of it, made at run time, may add.",
+        None,
     ),
     "filesets": Key(ListOf(FILESET), "Directories that these clients can mount.", []),
 }
@@ -148,8 +150,6 @@ MAP = Shape(
         "ranges": Key(RANGES, "Further ranges of NIDs.", []),
         **_IDS,
         **PROPERTIES,
-        "parent": Key(NAME, "Nodemap that a dynamic one inherits from.", None),
-        "dynamic": Key(YesNo(), "It exists in the memory of the servers only.", False),
         "purge": Key(
             ListOf(Text(choices=("ranges", "idmap", "filesets", "banlist")), single=True),
             "Which of these are removed when they are not declared.",

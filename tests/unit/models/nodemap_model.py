@@ -150,7 +150,12 @@ class NodemapModel:
         name = given.get("name") or given[""]
         if name in self.maps:
             raise Failed(1, f"error: nodemap '{name}' already exists\nnodemap_add: Invalid argument")
-        self.maps[name] = Map()
+        parent = given.get("parent", "")
+        assert bool(parent) == ("dynamic" in given)
+        # inherited, but for who is in it and what is banned (nodemap_create)
+        self.maps[name] = copy.deepcopy(self._map({"name": parent}, "nodemap_add")) if parent else Map()
+        self.maps[name].parent, self.maps[name].ranges, self.maps[name].banned = parent, [], []
+        self.maps[name].clients = []
 
     def nodemap_del(self, given: dict[str, str]) -> None:
         if given[""] not in self.maps:
@@ -160,9 +165,11 @@ class NodemapModel:
 
     def nodemap_add_range(self, given: dict[str, str]) -> None:
         low, high = bounds(given["range"])
-        if any(low <= last and first <= high for one in self.maps.values() for first, last in one.ranges):
+        own = self._map(given, "nodemap_add_range")
+        others = [one for name, one in self.maps.items() if name != own.parent]
+        if any(low <= last and first <= high for one in others for first, last in one.ranges):
             raise Failed(1, "error: invalid ioctl: 000ce042 errno: 17: File exists\nnodemap_add_range: File exists")
-        self._map(given, "nodemap_add_range").ranges.append((low, high))
+        own.ranges.append((low, high))
 
     def nodemap_del_range(self, given: dict[str, str]) -> None:
         found = self._map(given, "nodemap_del_range")
