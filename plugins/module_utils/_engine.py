@@ -21,6 +21,7 @@ from ansible_collections.lustre.core.plugins.module_utils._errors import (
     NotConverged,
     ToolError,
     ToolTimeout,
+    WriteFailed,
 )
 from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite, Outcome, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._progress import Watch, unwatched
@@ -91,7 +92,11 @@ def converge(
 def apply_step(resource: Resource[Have], step: Step, run: Runner, write: Callable[[FileWrite], None]) -> None:
     """Carry out one step; raises the resource's own typed error when its command fails."""
     if step.write is not None:
-        write(step.write)
+        try:
+            write(step.write)
+        except OSError as problem:
+            # A full disk is no defect of ours: what was done before must be told all the same.
+            raise WriteFailed(step.write.path, problem.strerror or str(problem)) from None
     if step.argv:
         try:
             rc, out, err = run(step.argv, step.stdin, step.timeout)
@@ -140,7 +145,9 @@ def write_file(change: FileWrite) -> None:
     try:
         # A temporary file is its owner's alone (0600) from the first byte on.
         with os.fdopen(handle, "wb") as stream:
-            stream.write(change.content if isinstance(change.content, bytes) else change.content.encode("utf-8"))
+            # What was no text when it was read (text_files.py) comes out as it went in.
+            raw = change.content
+            stream.write(raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape"))
             stream.flush()
             os.fsync(stream.fileno())
         mode, owner = change.mode, None
@@ -156,6 +163,17 @@ def write_file(change: FileWrite) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+    _sync(folder)
+
+
+def _sync(folder: str) -> None:
+    """The name is on the disk, too: what a later step makes with a key must not outlive the key in a loss of power."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # not every file system takes it, and the file is there
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _keep_label(old: str, new: str) -> None:

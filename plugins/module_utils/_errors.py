@@ -107,6 +107,15 @@ class ToolMissing(LustreError):
         )
 
 
+class WriteFailed(LustreError):
+    """A file could not be written: the disk is full, or read-only. What was there before is unchanged."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(
+            f"Could not write {path}: {problem.rstrip('.')}. What was there before is unchanged. Correct that (`df`, `findmnt -T`), and run again."
+        )
+
+
 class NotThereYet(LustreError):
     """A look needs what only a step before it makes (a container that is not open yet): nothing can be said so far."""
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import Any
 
 import pytest
 
+from ansible_collections.lustre.core.plugins.module_utils._cli.text_files import text_or_empty
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge, write_file
-from ansible_collections.lustre.core.plugins.module_utils._errors import NotConverged, ToolError, ToolTimeout
+from ansible_collections.lustre.core.plugins.module_utils._errors import (
+    NotConverged,
+    ToolError,
+    ToolTimeout,
+    WriteFailed,
+)
 from ansible_collections.lustre.core.plugins.module_utils._plan import FileWrite, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._run import Result
 
@@ -48,6 +55,24 @@ def test_a_removal_takes_the_link_and_not_what_it_leads_to(tmp_path):
     write_file(FileWrite(str(link), None))
     write_file(FileWrite(str(tmp_path / "was never there"), None))
     assert os.listdir(tmp_path) == ["target"]
+
+
+def test_what_was_no_text_comes_out_as_it_went_in(tmp_path):
+    """A comment in Latin-1 in /etc/crypttab, after the containers were made already."""
+    path = tmp_path / "crypttab"
+    path.write_bytes(b"# caf\xe9\n")
+    write_file(FileWrite(str(path), text_or_empty(str(path)) + "more\n"))
+    assert path.read_bytes() == b"# caf\xe9\nmore\n"
+
+
+def test_the_name_of_a_file_is_on_the_disk_as_well(tmp_path, monkeypatch):
+    """A container made with a key must not outlive the key in a loss of power."""
+    order = []
+    real_sync, real_move = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: order.append(os.readlink(f"/proc/self/fd/{fd}")) or real_sync(fd))
+    monkeypatch.setattr(os, "replace", lambda old, new: order.append("moved") or real_move(old, new))
+    write_file(FileWrite(str(tmp_path / "keys" / "one"), b"key", 0o600, exact=True))
+    assert [os.path.dirname(order[0]), *order[1:]] == [str(tmp_path / "keys"), "moved", str(tmp_path / "keys")]
 
 
 class Late:
@@ -109,3 +134,22 @@ def test_a_silent_tool_is_told_with_what_to_expect():
     late.timed_out = lambda step: "It waits for the moon."
     with pytest.raises(ToolTimeout, match="waits for the moon"):
         converge(late, silent)
+
+
+def test_a_full_disk_is_told_with_what_was_done_before():
+    late = Late(0.0)
+    late.plan = lambda have: Plan(
+        (
+            Step("late", "set", "it", "x", ("set", "it")),
+            Step("late", "write", "it", "x", write=FileWrite("/etc/it", "x")),
+        )
+    )
+
+    def full(change: FileWrite) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(
+        WriteFailed, match=r"Could not write /etc/it: No space left on device\. What was there"
+    ) as error:
+        converge(late, late, write=full)
+    assert error.value.steps_done == ("set it",)
