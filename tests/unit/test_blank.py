@@ -240,9 +240,9 @@ def test_nobody_reads_how_to_wipe_beside_what_may_be_a_target(fake, files, answe
     assert "wipe it by hand" not in text and "wipefs -a" not in text
 
 
-def test_a_killed_format_is_wiped_by_its_playbook(fake, files):
+def test_a_killed_format_is_wiped_by_its_module(fake, files):
     text = refusal(fake, files, "fs1:MDT0000", support.NO_MOUNTDATA, dirdata=True)
-    assert "the playbook wipe, with a consent that names the device" in text
+    assert "the module lustre.core.wipe, with a consent that names the device" in text
     assert "Do NOT wipe" not in text and "wipe it by hand" not in text
 
 

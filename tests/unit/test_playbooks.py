@@ -42,6 +42,45 @@ def test_every_answer_that_is_collected_was_asked_for(path: Path) -> None:
     assert not missing, f"{path.name} collects {sorted(missing)}, which no task registers"
 
 
+#: What is written into folders that are ours alone; all else may have been there before.
+OURS = re.compile(r"/etc/systemd/system/|\{\{ (__lustre_packages_|lustre_encryption_program)")
+
+
+def test_a_file_that_somebody_may_have_written_is_kept_as_a_backup() -> None:
+    """The configuration of a KDC that was there, too: of another realm, it would be nowhere else."""
+    found = []
+    for path in ROOT.glob("roles/*/tasks/*.yml"):
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")) or ():
+            made = task.get("ansible.builtin.template") or task.get("ansible.builtin.copy")
+            if made and not OURS.search(made["dest"]):
+                found.append(made["dest"])
+                assert made.get("backup") is True, f"{path.name}: {made['dest']} is written over"
+    assert len(found) >= 5
+
+
+#: A playbook by its short name stands before a comma or the end of something; what follows otherwise is prose.
+_NAMED = re.compile(r"\blustre\.core\.([a-z][a-z_0-9]*)|\bplaybooks? ([a-z_]+)(?=[,.;:)`])")
+
+
+def test_what_messages_name_is_there() -> None:
+    """A remedy that names a playbook, a module or a role which does not exist is none."""
+    known = {path.stem for path in ROOT.glob("plugins/*/*.py")} | {
+        path.stem for path in ROOT.glob("plugins/filter/*.yml")
+    }
+    known |= {path.stem for path in ROOT.glob("playbooks/*.yml")} | {path.name for path in ROOT.glob("roles/*")}
+    playbooks = {path.stem for path in ROOT.glob("playbooks/*.yml")}
+    found = 0
+    for path in [*ROOT.glob("plugins/**/*.py"), *TASKS, *ROOT.glob("docs/*.md")]:
+        text = " ".join(path.read_text(encoding="utf-8").replace('"\n', " ").split())
+        for thing, playbook in _NAMED.findall(text):
+            assert not thing or thing in {*known, "plugins", "attributes"}, f"{path}: lustre.core.{thing}"
+            assert path.suffix == ".md" or not playbook or playbook in {*playbooks, "lustre", "on"}, (
+                f"{path}: {playbook}"
+            )
+            found += 1
+    assert found > 300
+
+
 def _rendered(text: str, **variables: Any) -> Any:
     """An expression of a task, with the one filter of Ansible's own that it uses."""
     environment = NativeEnvironment()

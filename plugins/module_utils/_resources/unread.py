@@ -27,7 +27,7 @@ KEEP = (
     "libraries, and run again. If the target is the wrong one for this description, correct the device path."
 )
 HALF_MADE = (
-    "If that was a format of this description, have it wiped (the playbook wipe, with a consent that names the device) and run again; "
+    "If that was a format of this description, have it wiped (the module lustre.core.wipe, with a consent that names the device) and run again; "
     "if not, leave it alone and correct the device path."
 )
 
