@@ -146,7 +146,7 @@ def node(have):
         model.files[PATH] = File(content, int(have.get("mode", "0600"), 8), have.get("uid", 0))
     if "staged" in have:
         model.folders[f"{KEYS}/.lustre-next"] = Seen("folder", 0o700, 0)
-        model.files[f"{KEYS}/.lustre-next/k"] = File(made(have["staged"]))
+        model.files[f"{KEYS}/.lustre-next/k"] = File(b"" if have["staged"] == "garbage" else made(have["staged"]))
     if have.get("left"):
         model.folders[f"{KEYS}/.lustre-new"] = Seen("folder", 0o700, 0)
         model.files[f"{KEYS}/.lustre-new/k"] = File(b"half a key")
@@ -167,6 +167,7 @@ def test_plans(case):
         with pytest.raises(LustreError) as caught:
             converge(make(), model, write=model.write)
         assert case["error"] in str(caught.value) and not model.calls
+        assert case.get("remedy", "") in str(caught.value)
         return
     planned = converge(make(), model, check_mode=True)
     assert not model.calls and not model.writes

@@ -171,7 +171,8 @@ class SskKeyResource:
         if found.seen is None:
             return self._first(want, found)
         if found.key is None:
-            self._consented(want, f"what is there is no key ({found.problem or 'lgss_sk cannot read it'})")
+            elsewhere = "Where another server has the key, move this file away: the playbook lustre.core.site brings it from there. "
+            self._consented(want, f"what is there is no key ({found.problem or 'lgss_sk cannot read it'})", elsewhere)
             if found.given is None:
                 return steps_of.Source("generate", "what is there is no key", False, True, over=True)
             return self._given(want, found, "what is there is no key", True)
@@ -213,16 +214,23 @@ class SskKeyResource:
         kind = want.wrong_type(found.given)
         return steps_of.Source("content", reason, bool(kind), replaces, over=found.seen is not None)
 
-    def _consented(self, want: KeyWant, found: str) -> None:
+    def _consented(self, want: KeyWant, found: str, first: str = "") -> None:
         if want.path not in self.consent:
             raise Refused(
                 f"replace the key at {want.path}",
                 f"{found}, and the present one would be lost; nodes that have only that one can make no new connections",
-                f"If that is meant, say consent: [{want.path}].",
+                f"{first}If that is meant, say consent: [{want.path}].",
             )
 
     def _stage(self, want: KeyWant, found: Found) -> list[Step]:
         given = found.given
+        if given is None and found.staged is None and found.staged_seen is not None:
+            # As a loss of power leaves a file that was just made. One more run would never get past it.
+            raise Refused(
+                f"stage a key for {want.path}",
+                f"what waits at {want.staged} is no key that lgss_sk can read",
+                "Nobody uses it from there: remove the file, and run again.",
+            )
         if found.staged is not None and found.staged_seen is not None:
             wrong = [*want.differences(found.staged), *want.wrong_type(found.staged)]
             same = given is None or given.digest == found.staged.digest
