@@ -131,7 +131,10 @@ def test_another_mask_is_shown_and_left(fake):
     (drift,) = outcome.plan.drift
     assert (drift.object, drift.found) == ("audit on fs1-MDT0000", "registered as cl2-audit with the mask CREAT")
     assert drift.wanted == "DEFAULT,OPEN,NOPEN"
-    assert "lustre_consent_changelog_users: [fs1:audit]" in drift.remedy and "6 unread records" in drift.remedy
+    assert (
+        'lustre_consent_changelog_users: ["fs1:audit"] (discard_unread: true' in drift.remedy
+        and "6 unread records" in drift.remedy
+    )
 
 
 def test_with_consent_another_mask_is_registered_anew(fake):
@@ -165,9 +168,9 @@ def test_a_user_of_that_name_without_a_mask_differs(fake):
 
 def test_deregistering_needs_consent(fake):
     gone = {**AUDIT, "state": "absent"}
-    with pytest.raises(Refused, match="cl2-audit and has 1 unread record, which nobody could read any more") as caught:
+    with pytest.raises(Refused, match="cl2-audit, and has 1 unread record, which nobody could read any more") as caught:
         converge(resource(gone), fake([(READ, shown("cl2-audit 8 (5) mask=MARK,CREAT", index=9))]))
-    assert "lustre_consent_changelog_users: [fs1:audit]" in str(caught.value)
+    assert 'lustre_consent_changelog_users: ["fs1:audit"]' in str(caught.value)
     assert not converge(resource(gone), fake([(READ, shown("cl2 8 (5)", index=9))])).changed
     run = fake(
         [

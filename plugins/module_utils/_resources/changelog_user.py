@@ -105,10 +105,15 @@ class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
 
     def _deregister(self, want: UserWant, user: changelog.User, unread: int) -> Step:
         if not want.discard_unread:
+            lost = (
+                f"has {_records(unread)}, which nobody could read any more"
+                if unread
+                else "nothing is recorded without it"
+            )
             raise Refused(
                 f"deregister the changelog user {want.object}",
-                f"it is registered as {user.label} and has {_records(unread)}, which nobody could read any more",
-                f"Let its reader finish, and consent: discard_unread: true, or in a site {_consent(want)}.",
+                f"it is registered as {user.label}, and {lost}",
+                f"Let its reader finish, then consent: {_consent(want)}.",
             )
         return _gone(want, user, unread, "declared absent")
 
@@ -118,9 +123,8 @@ class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
             want.object,
             f"registered as {user.label} with the mask {shown_mask(user.mask)}",
             shown_mask(want.mask),
-            "Lustre cannot change a mask. With consent (discard_unread: true, or in a site "
-            f"{_consent(want)}) it is deregistered and registered anew; then {_records(unread)} of it are lost: let its reader "
-            "finish first, and start it again with the new number.",
+            f"Lustre cannot change a mask. With consent, {_consent(want)}, the user is registered anew, under another number that its "
+            f"reader must learn. {'Nothing is lost by that now' if not unread else f'{_records(unread)} would be lost: let its reader finish first'}.",
         )
 
     # Steps
@@ -178,7 +182,8 @@ def _gone(want: UserWant, user: changelog.User, unread: int, reason: str) -> Ste
 
 
 def _consent(want: UserWant) -> str:
-    return f"lustre_consent_changelog_users: [{want.mdt.rpartition('-')[0]}:{want.name}]"
+    """In the words of a site, and in those of the module."""
+    return f'lustre_consent_changelog_users: ["{want.mdt.rpartition("-")[0]}:{want.name}"] (discard_unread: true of the module)'
 
 
 def _records(unread: int) -> str:
