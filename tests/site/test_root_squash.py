@@ -90,6 +90,6 @@ def test_who_would_be_locked_out_is_told_and_no_host_is_touched(site: Rehearsed,
 def test_a_zero_takes_it_back(site: Rehearsed, tmp_path: Path) -> None:
     run = site.converge("-e", changed(tmp_path, {"uid": 0, "gid": 0}))
     assert [(step["action"], step["object"]) for step in run.steps("mds1")] == [
-        (action, name) for action in ("set", "store") for name in NAMES
+        (action, name) for action in ("set", "store") for name in reversed(NAMES)
     ]
     until(lambda: "client1 is root again" if reads(site, "client1") == "no" else "", BOUND)

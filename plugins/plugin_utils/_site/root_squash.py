@@ -13,7 +13,8 @@ from ansible_collections.lustre.core.plugins.module_utils._nid_range import Span
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model_security import RootSquash
 from ansible_collections.lustre.core.plugins.plugin_utils._site.nodemaps import readable
 
-#: Last part of the parameters' names. The list comes first: the moment in which root is squashed and nobody excepted must not be.
+#: Last part of the parameters' names. The list comes first: the moment in which root is squashed and nobody excepted must not be. For
+#: the same reason it comes last when root squash goes, whose list is shorter then.
 KEYS = ("nosquash_nids", "root_squash")
 #: Lustre takes 4096 bytes for the list, a line feed included (lprocfs_wr_nosquash_nids).
 LONGEST = 4095
@@ -46,4 +47,5 @@ def params(fsname: str, squash: RootSquash, nids: Iterable[str]) -> list[dict[st
     """The options of ``lustre.core.param``, in the order in which they are to be set."""
     stored = values(squash, nids)
     common = {"scope": "persistent", "state": "present", "allow_unknown": False, "fsname": fsname}
-    return [{"name": name_of(fsname, key), "value": stored[key], **common} for key in KEYS]
+    order = KEYS if squash.on else KEYS[::-1]
+    return [{"name": name_of(fsname, key), "value": stored[key], **common} for key in order]
