@@ -113,5 +113,8 @@ def test_other_servers_wait_for_what_the_module_returned_on_the_mgs() -> None:
 def test_what_verify_writes_goes_whatever_became_of_the_look() -> None:
     plays = yaml.safe_load((ROOT / "playbooks" / "verify.yml").read_text(encoding="utf-8"))
     (markers,) = [task for play in plays for task in play["tasks"] if "block" in task]
-    made, gone = ([task["lustre.core.verify_ciphertext"] for task in markers[part] if "register" in task] for part in ("block", "always"))
+    made, gone = (
+        [task["lustre.core.verify_ciphertext"] for task in markers[part] if "register" in task]
+        for part in ("block", "always")
+    )
     assert [one["action"] for one in made] == ["write", "read"] and [one["action"] for one in gone] == ["remove"]

@@ -25,6 +25,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources import blan
 from ansible_collections.lustre.core.plugins.module_utils._resources.luks_guard import KIND, NEW, READY
 from ansible_collections.lustre.core.plugins.module_utils._resources.luks_state import Found, Have, Local
 from ansible_collections.lustre.core.plugins.module_utils._resources.luks_want import LuksWant, wants_from_options
+from ansible_collections.lustre.core.plugins.module_utils._resources.stable import reached
 from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 
 ZERO_END, ZERO_START, BACK_UP = "zero the end of", "zero the start of", "back up the header of"
@@ -63,7 +64,7 @@ class LuksResource:
         return have
 
     def _read(self, run: Runner, wants: Sequence[LuksWant]) -> Have:
-        nodes = {want.label: luks_guard.node_of(self.files, want) for want in wants}
+        nodes = {want.label: reached(self.files, want.device, want.object) for want in wants}
         headers = {want.label: luks_state.header(self.files, want.device) for want in wants}
         bare = [want for want in wants if headers[want.label] is None]
         evidence = blank.gather([want.device for want in bare if want.format], run, self.files)

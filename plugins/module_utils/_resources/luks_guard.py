@@ -8,7 +8,6 @@ from typing import Sequence
 
 from ansible_collections.lustre.core.plugins.module_utils._cli import cryptsetup, crypttab, systemctl
 from ansible_collections.lustre.core.plugins.module_utils._cli.crypttab import Line
-from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.luks_header import Header
 from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, FileWrite, Plan, Step
@@ -21,22 +20,6 @@ KIND = "luks"
 #: The subsystem in the header of a container: nobody has used it yet, and it may be used.
 NEW, READY = "lustre-new", "lustre"
 _AGAIN = "Run again: it is read first."
-
-
-def node_of(files: Files, want: LuksWant) -> Node:
-    try:
-        node = files.node(want.device)
-    except OSError as problem:
-        raise Refused(
-            f"look at {want.object}",
-            f"the device cannot be reached on this node ({problem.strerror or problem})",
-            "Check the cabling, multipath and the path in the site description (`ls -l /dev/disk/by-id`).",
-        ) from None
-    if not node.number:
-        raise Refused(
-            f"look at {want.object}", f"{node.real} is not a block device", "Name the device by its stable path."
-        )
-    return node
 
 
 def require_apart(wants: Sequence[LuksWant], have: Have) -> None:

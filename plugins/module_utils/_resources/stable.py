@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue
+from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, Node
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, NotThereYet, Refused
 
 _KERNEL = re.compile(r"/dev/[^/]+")
 _CONTENT = re.compile(r"/dev/disk/(by-uuid|by-label|by-partlabel|by-diskseq)/|/dev/disk/by-id/lvm-pv-uuid-")
@@ -50,3 +51,20 @@ def stable_path(value: object, path: str) -> str:
     if not _STABLE.fullmatch(text):
         raise BadValue(path, f"{text} is not a name that stays with the device", HINT)
     return text
+
+
+def reached(files: Files, device: str, thing: str, coming: bool = False) -> Node:
+    """The block device that a path leads to; Refused where none does, NotThereYet where an earlier step is to open it."""
+    try:
+        node = files.node(device)
+    except OSError as problem:
+        if isinstance(problem, FileNotFoundError) and coming:
+            raise NotThereYet(thing, "the container below it is not open yet") from None
+        raise Refused(
+            f"look at {thing}",
+            f"the device cannot be reached on this node ({problem.strerror or problem})",
+            "Check the cabling, multipath and the path in the site description (`ls -l /dev/disk/by-id`).",
+        ) from None
+    if not node.number:
+        raise Refused(f"look at {thing}", f"{node.real} is not a block device", "Name the device by its stable path.")
+    return node

@@ -26,7 +26,7 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import (
 from ansible_collections.lustre.core.plugins.module_utils._cli import zpool as zpool_cli
 from ansible_collections.lustre.core.plugins.module_utils._cli.devfiles import Files, LocalFiles, Node
 from ansible_collections.lustre.core.plugins.module_utils._cli.mountdata import TargetData
-from ansible_collections.lustre.core.plugins.module_utils._errors import NotThereYet, Refused, ToolError
+from ansible_collections.lustre.core.plugins.module_utils._errors import Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._options import require_distinct
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step, plan_each
 from ansible_collections.lustre.core.plugins.module_utils._resources import (
@@ -37,6 +37,7 @@ from ansible_collections.lustre.core.plugins.module_utils._resources import (
     unread,
 )
 from ansible_collections.lustre.core.plugins.module_utils._resources.blank import Evidence
+from ansible_collections.lustre.core.plugins.module_utils._resources.stable import reached
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_diff import Difference
 from ansible_collections.lustre.core.plugins.module_utils._resources.target_want import TargetWant
 from ansible_collections.lustre.core.plugins.module_utils._resources.unread import Objection
@@ -138,21 +139,7 @@ class TargetResource:
         return TargetHave(found, frozenset(pools))
 
     def _node(self, want: TargetWant) -> Node:
-        try:
-            node = self.files.node(want.device)
-        except OSError as problem:
-            if isinstance(problem, FileNotFoundError) and want.device in self.coming_devices:
-                raise NotThereYet(want.object, "the container below it is not open yet") from None
-            raise Refused(
-                f"look at {want.object}",
-                f"the device cannot be reached on this node ({problem.strerror or problem})",
-                "Check the cabling, multipath and the path in the site description (`ls -l /dev/disk/by-id`).",
-            ) from None
-        if not node.number:
-            raise Refused(
-                f"look at {want.object}", f"{node.real} is not a block device", "Name the device by its stable path."
-            )
-        return node
+        return reached(self.files, want.device, want.object, coming=want.device in self.coming_devices)
 
     def plan(self, have: TargetHave) -> Plan:
         """Steps for all targets, or one Refused that tells every reason: half a node's targets are no plan."""

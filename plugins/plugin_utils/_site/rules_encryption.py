@@ -7,6 +7,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from ansible_collections.lustre.core.plugins.module_utils._cli.fscrypt import PAIRS
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import listed
 from ansible_collections.lustre.core.plugins.plugin_utils._site.model import FileSystem
@@ -28,7 +29,6 @@ RULES = (
     Rule("encrypted-modes", "Contents and names are encrypted by a pair of modes that belong together."),
     Rule("encrypted-forbidden", "None of its hosts is forbidden to encrypt, by its nodemap or by its mount."),
 )
-_PAIRS = {"AES-256-XTS": "AES-256-CTS", "AES-128-CBC": "AES-128-CTS", "Adiantum": "Adiantum"}
 
 
 def paths(context: Context) -> None:
@@ -87,7 +87,7 @@ def keys(context: Context) -> None:
             if protector == "raw_key" and not one.key_file and one.key:
                 what = "the program fscrypt reads a raw key from a file"
                 context.add(one.where, what, "Give key_file, a path on the node.", "encrypted-protector")
-            pair = _PAIRS.get(one.options["contents"])
+            pair = PAIRS.get(one.options["contents"])
             if pair is not None and one.options["filenames"] != pair:
                 what = f"the kernel does not take {one.options['filenames']} for names with {one.options['contents']} for contents"
                 context.add(f"{one.where}.filenames", what, f"Write {pair}.", "encrypted-modes")
