@@ -338,40 +338,6 @@ def test_the_file_is_for_root_alone(folder):
     assert os.stat(_lock.path(folder)).st_mode & 0o777 == 0o600
 
 
-def as_nobody(act) -> str:
-    """What ``act`` returns in a process of an ordinary user."""
-    there, here = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        os.write(here, act().encode())
-        os._exit(0)
-    os.close(here)
-    with open(there) as stream:
-        text = stream.read()
-    assert os.waitpid(child, 0)[1] == 0
-    return text
-
-
-def test_an_ordinary_user_is_told_to_become_root():
-    def act() -> str:
-        try:
-            _lock.take("lustre.core.node", folder="/run")
-        except Refused as refusal:
-            return str(refusal)
-        return "it got the lock"
-
-    told = as_nobody(act)
-    assert told.startswith("Refused to change this node: the module does not run as root (user id 65534)")
-    assert told.endswith("Run with `become: true`.")
-
-
-def test_the_look_of_an_ordinary_user_is_told_nothing():
-    assert as_nobody(lambda: "[" + _lock.somebody("/run") + "]") == "[]"
-
-
 def test_a_look_does_not_wait_and_says_that_another_run_is_at_work(module):
     first = module(HOLD)
     assert heard(first) == "held"
