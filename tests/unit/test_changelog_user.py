@@ -74,6 +74,10 @@ def test_what_was_recorded_is_read(transcript):
     assert found.named("scout").mask == changelog.DEFAULT
     assert found.named("masked").mask == ("MARK", "CREAT", "UNLNK") and found.users[0].mask == ()
     assert changelog.parse_users(second) == changelog.Changelog(0)
+    every = changelog.parse_users(transcript("changelog/users-n").out)
+    assert len(every.users) == 27 and {user.mask for user in every.users} >= {(), changelog.TYPES, changelog.DEFAULT}
+    # a name of 16 letters, cut off, beside the one of 15 that it begins with: this is why 15 is the limit
+    assert [user.label for user in every.users[:2]] == ["cl1-abcdefghij12345", "cl2-abcdefghij12345"]
     later = changelog.parse_users(
         transcript("services/cl-users-after").out.split("mdd.lustre-MDT0001")[0].partition("\n")[2]
     )

@@ -96,9 +96,10 @@ class Changelog(Subsystem):
             prefix = f"mdd.{target.name}"
             found |= {f"{prefix}.{key}": value for key, value in _FIXED.items()}
             found[f"{prefix}.changelog_users"] = self._of(target, _shown_users)
+            found[f"{prefix}.changelog_current_mask"] = self._of(target, _current_mask)
             found[f"{prefix}.changelog_size"] = self._of(target, lambda state: str(_SIZES[not state["last"]]))
             found[f"{prefix}.changelog_mask"] = Param(
-                self._of(target, lambda state: "".join(f"{word} " for word in TYPES if word in state["mask"])),
+                self._of(target, lambda state: _words(state["mask"])),
                 partial(self._set_mask, target),
             )
         return found
@@ -152,6 +153,16 @@ def _shown_users(state: dict[str, Any]) -> str:
         mask = " mask=" + ",".join(user["mask"]) if user["mask"] else ""
         lines.append(f"{label:<24} {0:>10} ({int(state['now'] - user['time'])}){mask}")
     return "\n".join(lines)
+
+
+def _words(mask: set[str]) -> str:
+    return "".join(f"{word} " for word in TYPES if word in mask)
+
+
+def _current_mask(state: dict[str, Any]) -> str:
+    """Of all users together; one without a mask of its own counts for the MDT's, or the default where that is the smallest."""
+    of_mdt = _DEFAULT if state["mask"] == _LEAST else state["mask"]
+    return _words(set().union(state["mask"], *(user["mask"] or of_mdt for user in state["users"])))
 
 
 def _check_name(name: str, known: list[str]) -> None:

@@ -49,7 +49,7 @@ def register(argv: list[str], io: Io) -> int:
     number = _call("register", io, {errno.EEXIST: "User exists"}, name=name, mask=parsed.value("mask"))
     if number < 0:
         return number
-    label = f"cl{number}-{name}" if name else f"cl{number}"
+    label = f"cl{number}" if name is None else f"cl{number}-{name}"
     whole = f"{io.shared['device']}: Registered changelog userid '{label}'"
     io.out.write((label if parsed.has("nameonly") else whole) + "\n")
     return 0
