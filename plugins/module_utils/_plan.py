@@ -47,7 +47,7 @@ class Step:
     object: str
     reason: str
     argv: tuple[str, ...] = ()
-    stdin: str | None = None
+    stdin: str | None = field(default=None, repr=False)
     write: FileWrite | None = None
     disruptive: bool = False
     destructive: bool = False

@@ -398,3 +398,11 @@ def test_who_takes_which_directories():
 def test_every_action_has_its_place():
     assert len(set(ORDER)) == len(ORDER) and ORDER.index("back up") < ORDER.index("unlock")
     assert ORDER.index("encrypt") < ORDER.index("back up") and ORDER.index("restore") < ORDER.index("encrypt")
+
+
+def test_a_step_that_is_printed_shows_no_secret(tmp_path):
+    """Some error of ours may hold a step: what goes to a program's standard input is no part of its text."""
+    made = model(tmp_path)
+    target = resource(made, WANT)
+    steps = target.plan(target.have(made)).steps
+    assert PHRASE in "".join(step.stdin or "" for step in steps) and PHRASE not in repr(steps)
