@@ -85,12 +85,22 @@ def run_resource(
         resource = build(module.params)
         with node_held(module, runner) as held:
             outcome = converge(resource, runner, check_mode=module.check_mode, watch=held.watch)
-        values = {**result(outcome, show_diff=module._diff), **(extra(outcome) if extra else {}), **held.told}
+        values = {**result(outcome, show_diff=module._diff), **(_more(extra, outcome) if extra else {}), **held.told}
     except LustreError as error:
         fail(module, error, **_before(error))
     for text in outcome.warnings:
         module.warn(text)
     module.exit_json(**values)
+
+
+def _more(extra: Callable[[Outcome], Mapping[str, Any]], outcome: Outcome) -> Mapping[str, Any]:
+    """Return values of one module alone; what fails here comes after the steps, which are told as done."""
+    try:
+        return extra(outcome)
+    except LustreError as error:
+        if outcome.applied and not error.steps_done:
+            error.steps_done = tuple(f"{step.action} {step.object}" for step in outcome.plan.steps)
+        raise
 
 
 def fail(module: Module, error: LustreError, **more: Any) -> NoReturn:

@@ -151,6 +151,22 @@ def test_extra_return_values_are_added(fake):
     assert end.values["kind"] == "lamp"
 
 
+def test_what_fails_after_the_steps_tells_them_as_done(fake):
+    """Keys of a KDC that were made anew, and could not be exported: whoever reads that must know that they are new."""
+
+    def fails(outcome):
+        raise ToolError("export the keys", ("kadmin",), 1, "", "no")
+
+    calls = [(("lamp", "show"), "off"), (("lamp", "on"), ""), (("lamp", "show"), "on")]
+    told = ended(FakeModule({"lit": True}), fake(calls), extra=fails)
+    assert (
+        told.failed
+        and told.values["changed"]
+        and told.values["done"]
+        and "This run had done before" in told.values["msg"]
+    )
+
+
 _PLAIN_DATA = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="ascii", exclude_categories=["C"])),
     lambda inner: (
