@@ -38,3 +38,15 @@ def test_every_server_has_the_nodemaps_before_anything_is_mounted(site: Rehearse
 def test_a_second_run_changes_nothing(site: Rehearsed) -> None:
     again = site.playbook("tenants")
     assert again.code == 0 and again.changed == dict.fromkeys(site.hosts, 0), again.told()
+
+
+def test_a_run_without_the_mgs_mounts_nothing_while_its_nodemaps_differ(site: Rehearsed) -> None:
+    limited = ("tenants", "--limit", "admin1")
+    run = site.playbook(*limited)
+    assert run.code == 0 and sorted(run.sums) == ["admin1"] and run.changed == {"admin1": 0}, run.told()
+    site.sh("mds1", "lctl nodemap_del bio")
+    run = site.playbook(*limited)
+    assert run.code != 0 and "this run leaves the MGS out" in " ".join(run.text.split()), run.told()
+    assert "nodemap bio" in " ".join(run.text.split())
+    assert site.playbook("tenants").code == 0
+    assert site.playbook(*limited).code == 0
