@@ -196,7 +196,7 @@ ALL: tuple[Stage, ...] = (
     ),
     Stage(
         "molecule-kerberos",
-        "molecule kerberos: KDCs, krb5i on every connection, a client without its key, a user without a ticket, keys that rotate",
+        "molecule kerberos: KDCs, krb5i on every connection, a client without its key, keys that rotate",
         "hosts",
         "",
         ("tools/molecule.py", "kerberos"),

@@ -13,7 +13,7 @@ from .recorded import Run
 from .rehearsed import Case, cases, each, until
 from .secured import SWITCHED, Secured, killed_after, secured, way_back
 
-CASES = cases("security", 15)
+CASES = cases("security", 14)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jinja2.nativetypes import NativeEnvironment
 
+from ansible_collections.lustre.core.plugins.filter.reports import host_results
 from ansible_collections.lustre.core.plugins.module_utils._module import result
 from ansible_collections.lustre.core.plugins.module_utils._plan import Outcome, Plan
 from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap import NodemapResource
@@ -82,9 +83,12 @@ def test_what_messages_name_is_there() -> None:
 
 
 def _rendered(text: str, **variables: Any) -> Any:
-    """An expression of a task, with the one filter of Ansible's own that it uses."""
+    """An expression of a task, with the few filters of Ansible's and ours that it uses."""
     environment = NativeEnvironment()
     environment.filters["extract"] = lambda key, container, name: environment.getitem(container[key], name)
+    environment.filters["difference"] = lambda some, others: [one for one in some if one not in others]
+    environment.filters["dict2items"] = lambda given: [{"key": key, "value": value} for key, value in given.items()]
+    environment.filters["lustre.core.host_results"] = host_results
     return environment.from_string(text).render(**variables)
 
 
@@ -118,3 +122,23 @@ def test_what_verify_writes_goes_whatever_became_of_the_look() -> None:
         for part in ("block", "always")
     )
     assert [one["action"] for one in made] == ["write", "read"] and [one["action"] for one in gone] == ["remove"]
+
+
+def test_who_is_lost_in_the_look_at_its_mounts_stops_the_rule_of_the_mgs() -> None:
+    """A host that was not reached right then was no longer counted, and the rule cut it off."""
+    tasks = yaml.safe_load((ROOT / "playbooks" / "tasks" / "secure_stage.yml").read_text(encoding="utf-8"))
+    bare = next(task["vars"]["__lustre_bare"] for task in tasks if "__lustre_bare" in task.get("vars", {}))
+    ready = {"good": True, "bare": False, "lost": None, "known": None, "asked": False}
+    answers = {
+        host: {"__lustre_ready": {"in_force": one} if one is not None else {"unreachable": True}}
+        for host, one in ready.items()
+    }
+    answers["never"] = {}
+    told = _rendered(
+        bare,
+        hostvars=answers,
+        ansible_play_hosts_all=list(answers),
+        ansible_play_hosts=["good", "bare", "asked"],
+        lustre_consent_cut_off=["known", "asked"],
+    )
+    assert sorted(told) == ["asked", "bare", "lost", "never"]

@@ -189,20 +189,6 @@ def test_on_the_mount_of_a_tenant_its_owner_writes_where_root_may_be_squashed(fa
     assert result["healthy"] and result["mounts"][0]["owner"] == "", "root needs no other name"
 
 
-def test_an_owner_without_a_ticket_is_told_and_asked_for_nothing_more(fake):
-    """The next call of such a user would wait inside the kernel."""
-    refused = (WRITE[0], (1, "", "dd: failed to open '/mnt/fs1/x': Operation not permitted\n"), TEXT)
-    run = fake([lctl("version=2.17.0\n"), (OWNER, "500:501\n"), by_owner(refused)])
-    (problem,) = verifier(run, {"mounts": [TENANT]}, ("files",), CLIENT_TABLE).verify()["problems"]
-    assert (
-        "the owner of the directory (500:501) works with a ticket of its own" in problem
-        and "get one as that user" in problem
-    )
-    run = fake([lctl("version=2.17.0\n"), refused, REMOVE])
-    (problem,) = verifier(run, {"mounts": [CLIENT]}, ("files",), CLIENT_TABLE).verify()["problems"]
-    assert "ticket" not in problem, "root has none of its own"
-
-
 def test_an_owner_that_cannot_be_read_is_told(fake):
     for answer, said in (
         ("?:?\n", "the owner of /mnt/fs1"),

@@ -10,7 +10,6 @@ Recovery and connections need time after a start: they are waited for, with a bo
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping, Sequence
@@ -41,12 +40,6 @@ _PAUSES = (2.0, 10.0)
 #: A connection is made within some tens of seconds or waits for a target that does not run.
 CONNECT_SECONDS = 60.0
 _SQUASH = "If root is squashed for this client, name a directory that it may write to (directory)."
-#: How dd says that a file could not even be made, which is what a user without a ticket is told at first.
-_NO_TICKET = re.compile(r"failed to open .*: Operation not permitted")
-_TICKET = (
-    "With a Kerberos flavor the owner of the directory ({owner}) works with a ticket of its own, and has none on this node: get one as that "
-    "user (kinit, or k5start with a keytab), or give the directory to root of the tenant."
-)
 _BRINGS = {True: "The playbook lustre.core.tenants mounts it.", False: "The site playbook mounts it."}
 
 
@@ -373,12 +366,6 @@ class Verifier:
                     "system until the cause is known."
                 )
         except LustreError as error:
-            owner = self.owners.get(want.path, "")
-            if owner and _NO_TICKET.search(str(error)):
-                # Nothing was made, and another call of that user might wait for ever.
-                problem = f"{want.object}: {error} {_TICKET.format(owner=owner)}"
-                yield Check("file", want.object, wanted, "failed", problem)
-                return
             problem = f"{want.object}: {error} {_SQUASH if 'denied' in str(error) else ''}".strip()
         try:
             file_io.remove(run, path)
