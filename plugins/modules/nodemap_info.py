@@ -34,7 +34,8 @@ options:
 extends_documentation_fragment:
   - lustre.core.attributes.info
 notes:
-  - Servers of different releases show different properties, so that their digests differ although they enforce the same.
+  - Servers of different releases show different properties. Of one with another release than the MGS, what every release shows must be the
+    same (ranges, id maps, the file set, squashed ids, O(ignore:admin), O(ignore:trusted), O(ignore:deny_unknown)).
 seealso:
   - module: lustre.core.nodemap
 author:
@@ -77,7 +78,7 @@ nodemaps:
       filesets: [{path: /tenants/a, alternate: false, read_only: false}]
       clients: [10.1.0.7@tcp]
 digest:
-  description: A digest of all nodemaps but the dynamic ones. Two servers with the same digest enforce the same.
+  description: A digest of all nodemaps but the dynamic ones. Two servers of one release with the same digest enforce the same.
   returned: success
   type: str
   sample: 9f2c4b0e6a5b2f8f0e2a9c3d4e5f60718293a4b5c6d7e8f9aabbccddeeff0011

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.lustre.core.plugins.module_utils import _nid_range as ranges
-from ansible_collections.lustre.core.plugins.module_utils._cli import lctl_params, nodemap, nodemap_words
+from ansible_collections.lustre.core.plugins.module_utils._cli import lctl_params, nodemap, nodemap_data, nodemap_words
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
     BadValue,
@@ -326,6 +328,32 @@ def test_a_client_has_no_nodemaps(fake):
     missing = "error: get_param: param_path 'nodemap/active': No such file or directory\n"
     with pytest.raises(Refused, match="it shows none"):
         seen(fake([(READ, (2, "version=2.17.0\n", missing))]))
+
+
+def test_servers_of_different_releases_are_compared_by_what_all_of_them_show():
+    """A site is upgraded one server after the other, for weeks; until then nobody shall wait in vain."""
+
+    def told(older=False, **changes):
+        made = nodemap.Nodemap(
+            "a", ranges=tuple(ranges.spans_of("10.0.0.[1-9]@tcp")), filesets=(nodemap.Fileset("/a"),)
+        )
+        made = replace(made, **changes)
+        if older:
+            made = replace(made, flags={key: made.flags[key] for key in ("admin", "trusted", "deny_unknown")})
+        return nodemap_data.digest(nodemap.State(True, {"a": made}))
+
+    new, old = told(), told(older=True)
+    assert new != old and nodemap_data.same(new, old) and len(new) == 64
+    closed = {**nodemap.NEW_FLAGS, "deny_mount": True}
+    assert not nodemap_data.same(new, told(flags=closed)), "of one release all counts"
+    for change in (
+        {"ranges": ()},
+        {"filesets": ()},
+        {"idmap": {"uid": {1: 2}}},
+        {"flags": {**nodemap.NEW_FLAGS, "trusted": True}},
+        {"numbers": {**nodemap.NEW_NUMBERS, "squash_uid": 7}},
+    ):
+        assert not nodemap_data.same(new, told(older=True, **change)), change
 
 
 def test_clients_and_dynamic_nodemaps_do_not_change_the_digest():

@@ -32,8 +32,35 @@ def shown(nodemap: Nodemap) -> dict[str, Any]:
     return data
 
 
+#: What every release shows, and in the same way.
+_EVERYWHERE = ("admin", "trusted", "deny_unknown", "squash_uid", "squash_gid", "ranges", "idmap")
+#: Lengths of the parts of a digest: what every release shows, which properties this one shows, all of them.
+_COMMON, _NAMES = slice(0, 24), slice(24, 40)
+
+
 def digest(state: State) -> str:
-    """The same on the MGS and on every server that has got the same; dynamic nodemaps are of one server alone."""
-    maps = {name: shown(nodemap) for name, nodemap in state.maps.items() if not nodemap.parent}
-    text = json.dumps({"active": state.active, "nodemaps": maps}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The same on the MGS and on every server that has got the same; dynamic nodemaps are of one server alone.
+
+    Servers of different releases show different properties; ``same`` tells what their digests have in common.
+    """
+    maps = {name: nodemap for name, nodemap in state.maps.items() if not nodemap.parent}
+    whole = {name: shown(nodemap) for name, nodemap in maps.items()}
+    common = {
+        name: {
+            **{key: told.get(key) for key in _EVERYWHERE},
+            "fileset": next((one.path for one in maps[name].filesets if not one.alternate), ""),
+        }
+        for name, told in whole.items()
+    }
+    names = sorted({key for one in maps.values() for kind in (one.flags, one.numbers, one.sets) for key in kind})
+    parts = (_hash([state.active, common])[:24], _hash(names)[:16], _hash([state.active, whole])[:24])
+    return "".join(parts)
+
+
+def same(one: str, other: str) -> bool:
+    """Of servers that show other properties than the MGS, only what all releases show can be compared."""
+    return one == other or (one[_NAMES] != other[_NAMES] and one[_COMMON] == other[_COMMON])
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

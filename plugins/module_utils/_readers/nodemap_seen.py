@@ -32,17 +32,20 @@ def seen(
         state = tool.read(run)
         _require(state)
         found = nodemap_data.digest(state)
-        if not digest or found in digest:
+        if not digest or any(nodemap_data.same(found, one) for one in digest):
             return told(state, names, found, clock() - began)
         if clock() - began >= timeout:
             raise NotConverged(
                 "The nodemaps of this node",
-                [
-                    f"take over what the MGS has (digest {' or '.join(one[:12] for one in digest)}; here it is {found[:12]})"
-                ],
+                [f"take over what the MGS has (digest {' or '.join(map(_short, digest))}; here it is {_short(found)})"],
                 timeout,
             )
         sleep(1.0)
+
+
+def _short(digest: str) -> str:
+    """Both ends: its parts are of different things."""
+    return f"{digest[:8]}..{digest[-8:]}"
 
 
 def _require(state: State) -> None:
