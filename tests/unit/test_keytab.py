@@ -115,9 +115,9 @@ def test_written_root_s_alone_from_the_first_byte_whatever_it_was(tmp_path, monk
     path.chmod(0o644)
     seen = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(stat.S_IMODE(os.fstat(handle).st_mode)), real(handle)))
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(os.fstat(handle).st_mode), real(handle)))
     write_file(FileWrite(str(path), b"\x05\x02\xff", 0o600, exact=True))
-    assert seen == [0o600]
+    assert seen == [stat.S_IFREG | 0o600, tmp_path.stat().st_mode], "the file, then its name in the folder"
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"\x05\x02\xff", 0o600)
     assert [entry.name for entry in tmp_path.iterdir()] == ["krb5.keytab"]
 
