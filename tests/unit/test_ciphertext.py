@@ -81,7 +81,9 @@ def test_a_file_that_can_be_read_without_the_key_is_told(fake):
         [LOCKED, (WRITE, (1, "", "dd: No space left on device\n"))],
         [LOCKED, (WRITE, NO_KEY), (FIND, (1, "", "find: Input/output error\n"))],
         [LOCKED, (WRITE, NO_KEY), (FIND, f"{VAULT}/f\0"), (OLD, (1, "", "dd: Input/output error\n"))],
-        [OPEN, (WRITE, NO_KEY)],
+        # A file that was made and not filled goes, too.
+        [OPEN, (WRITE, NO_KEY), (REMOVE, "")],
+        [OPEN, (WRITE, (1, "", "dd: No space left on device\n")), (REMOVE, "")],
         [OPEN, (WRITE, ""), (READ, "other"), (REMOVE, "")],
     ],
 )

@@ -109,8 +109,8 @@ class Ciphertext:
 
     def _usable(self, path: str) -> None:
         file, text = self._ours(path)
-        file_io.write(self.run, file, text)
         try:
+            file_io.write(self.run, file, text)
             if file_io.read(self.run, file) != text:
                 raise Refused(f"trust {file}", "it does not hold what was written", "See the kernel log (dmesg).")
         finally:
