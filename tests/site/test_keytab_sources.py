@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from .recorded import Run
-from .rehearsed import until
+from .rehearsed import HERE, until
 from .secured import SWITCHED, Secured, secured
 
 pytestmark = pytest.mark.long
@@ -43,6 +43,21 @@ def keytab(one: Secured, host: str) -> list[str]:
 def lost(one: Secured) -> None:
     """The client has lost its keytab and its tickets."""
     one.site.sh("client1", "rm -f /etc/krb5.keytab /tmp/krb5cc_0")
+
+
+def test_a_database_without_its_master_key_is_told_as_that(one: Secured) -> None:
+    """As a run leaves it that was ended while it made the database: the KDC does not start, and would not say why."""
+    playbook = str(HERE / "playbooks" / "kdc.yml")
+    assert one.site.playbook(playbook).code == 0
+    kept = one.site.sh(one.mgs, "sha256sum /var/lib/krb5kdc/principal")
+    one.site.sh(one.mgs, "mv /etc/krb5kdc/stash /root/stash")
+    run = one.site.playbook(playbook)
+    message = " ".join(run.failures[one.mgs].split())
+    assert "/var/lib/krb5kdc/principal is there, and its master key (/etc/krb5kdc/stash) is not" in message, run.told()
+    one.site.sh(one.mgs, "mv /root/stash /etc/krb5kdc/stash")
+    again = one.site.playbook(playbook)
+    assert again.code == 0 and again.changed == {one.mgs: 0}, again.told()
+    assert one.site.sh(one.mgs, "sha256sum /var/lib/krb5kdc/principal") == kept
 
 
 def test_a_realm_that_is_administered_by_kadmin(one: Secured) -> None:
