@@ -141,9 +141,13 @@ def umount_argv(path: str) -> tuple[str, ...]:
 
 #: What an exit code of mount.lustre means for whoever reads it; it is the errno (observed on 2.17.0).
 _CAUSES = {
-    errno.ENOENT: "The MGS answered but does not know this file system, or the subdirectory or the mount point is missing: check the names, "
-    "and that MDT0000 has been started once. A target that was formatted with replace: true (or --replace) fails so when the MGS never knew "
-    "its index: format it without.",
+    errno.EPERM: "A server does not let this client in: its nodemap denies mounts (deny_mount) or bans its NID (banlist). "
+    "`lctl nodemap_test_nid NID` on the MDS says which nodemap that is.",
+    errno.EACCES: "A server does not let this client in: its nodemap asks for another SELinux policy (sepol), or the MGS for another flavor "
+    "than mgssec= of the mount.",
+    errno.ENOENT: "The MGS answered but does not know this file system, or the subdirectory or the mount point is missing, or this client's "
+    "nodemap has no file set with it: check the names, and that MDT0000 has been started once. A target that was formatted with "
+    "replace: true (or --replace) fails so when the MGS never knew its index: format it without.",
     errno.EIO: "The MGS did not take the request: check that the MGT is mounted on the node that answers, and the kernel log (dmesg) here and there.",
     errno.ENXIO: "The MGS has no usable configuration log for it: see dmesg.",
     errno.ENOMEM: "The kernel ran out of memory: see dmesg.",

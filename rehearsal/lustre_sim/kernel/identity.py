@@ -38,12 +38,18 @@ def changes(opcode: int, body: bytes) -> bool:
 
 
 def admit(mounts: Any, config: Mapping[str, Any], subdir: str, options: list[str], uuid: str) -> dict[str, Any]:
-    """What MDT0000 says to this client; EACCES when its nodemap does not let it in."""
+    """What MDT0000 says to this client; an error when its nodemap does not let it in."""
     label = f"{config['fsname']}-MDT0000"
     nid, _numbers = mounts._find(config["targets"][label])
     request = {"fsname": config["fsname"], "subdir": subdir, "options": options, "uuid": uuid, "target": label}
     answer: dict[str, Any] = mounts.node.rpc(nid, {"service": "nodemap.admit", **request})
     return answer
+
+
+def check_remount(mounts: Any, mount: Any, words: list[str]) -> None:
+    """A client that its nodemap lets only read does not become writable (seen: EROFS)."""
+    if "ro" not in words and admit(mounts, mounts.configs[mount.fsname], mount.subdir, words, mount.uuid)["ro"]:
+        raise SimError(errno.EROFS, f"{mount.path} is for reading")
 
 
 def refresh(mounts: Any) -> None:

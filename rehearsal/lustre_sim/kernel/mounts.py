@@ -274,6 +274,7 @@ class Mounts(Subsystem):
         words = [word for word in options if word and word != "remount"]
         if mount.kind == "client":
             _check_client(words)
+            identity.check_remount(self, mount, words)
         mount.options = words
 
     # -- unmounting --------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 """Nodemaps: kept by the MGS, handed to every node with a target, asked by clients at their mount and while they work.
 
 The MGS's own node has a change at once. Another server takes the whole set over when the last change is
-``nodemap_delay`` seconds old. Errors are those that were recorded (2.17.0); where nothing was recorded, EACCES.
+``nodemap_delay`` seconds old. Errors are those that were recorded or seen (2.17.0); else EACCES.
 """
 
 from __future__ import annotations
@@ -315,7 +315,10 @@ class Nodemap(Subsystem):
         names = [word for word in caps.split(",") if word]
         if any(word == "cap_nosuch" or not word.startswith("cap_") for word in names):
             raise SimError(errno.EINVAL, caps)
-        self._map(name)["caps"] = None if kind == "off" else [kind, ",".join(names)]
+        one = self._map(name)
+        if kind == "off" and one["caps"] is None:
+            raise SimError(errno.ENOENT, "there are none (recorded)")
+        one["caps"] = None if kind == "off" else [kind, ",".join(names)]
 
     # -- questions ---------------------------------------------------------------------------------------------
 
@@ -352,14 +355,14 @@ class Nodemap(Subsystem):
     def admit(
         self, from_nid: str, fsname: str, subdir: str, options: list[str], uuid: str = "", target: str = ""
     ) -> dict[str, Any]:
-        """A client mounts: which directory it gets and whether only for reading; EACCES when it may not."""
+        """A client mounts: which directory it gets and whether only for reading; EPERM when it may not."""
         with self.node.lock:
             if not self.state["active"]:
                 return {"root": subdir, "ro": False, "identity": self.identity(from_nid, uuid, target)}
             one = self.maps[self._name_of(from_nid)]
             net, number = nid_number(from_nid)
             if one["deny_mount"] or holds(one["banlist"], net, number):
-                raise SimError(errno.EACCES, f"{from_nid} is not let in")
+                raise SimError(errno.EPERM, f"{from_nid} is not let in")
             root, ro = _root(one["filesets"], subdir)
             answer = {
                 "root": root,
