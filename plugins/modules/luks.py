@@ -105,8 +105,8 @@ plan:
     kind: {description: "Always V(luks).", type: str}
     action:
       description:
-        - V(keep) a key, V(format), V(open), V(zero the end of), V(zero the start of), V(mark), V(create), V(back up the header of), V(boot)
-          or V(reload).
+        - V(keep) a key, V(format), V(open), V(zero the end of), V(zero the start of), V(mark), V(create), V(back up the header of), V(try) a key,
+          V(boot) or V(reload).
       type: str
     object: {description: "Label and device of the container, or path of a file.", type: str}
     reason: {description: "Why the step is needed.", type: str}

@@ -130,13 +130,21 @@ def test_another_container_and_another_key_are_refused_and_left_alone(
 @pytest.mark.long
 def test_what_is_on_a_device_is_never_formatted_over(site: Rehearsed) -> None:
     """A container that is lost is not made anew over what is left of it."""
+    copy = "/etc/lustre/luks/sealed-MDT0000.header"
     site.sh("mds1", "umount /lustre/sealed/mdt0000 && cryptsetup close lustre-sealed-mdt0")
     site.sh("mds1", f"dd if=/dev/zero of={MDT} bs=4096 count=1 conv=notrunc,fsync status=none")
     before = header(site, "scsi-mdt0")
     run = site.playbook("site", "--limit", "mds1")
+    assert run.code != 0 and "`cryptsetup luksHeaderRestore` puts the copy back" in " ".join(run.text.split()), (
+        run.told()
+    )
+    assert header(site, "scsi-mdt0") == before
+    # Without that copy, what is left of it on the device is what speaks against a format.
+    site.sh("mds1", f"mv {copy} /root/copy")
+    run = site.playbook("site", "--limit", "mds1")
     assert run.code != 0 and "is not proven blank" in " ".join(run.text.split()), run.told()
     assert header(site, "scsi-mdt0") == before
-    copy = "/etc/lustre/luks/sealed-MDT0000.header"
+    site.sh("mds1", f"mv /root/copy {copy}")
     site.sh("mds1", f"cryptsetup luksHeaderRestore --batch-mode --header-backup-file {copy} {MDT}")
     site.converge("--limit", "mds1")
     assert set(mounted(site, "mds1")) == {"/lustre/mgs", "/lustre/sealed/mdt0000"}

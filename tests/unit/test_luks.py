@@ -374,7 +374,7 @@ def test_a_missing_key_file_of_an_open_container_is_drift_or_kept():
     made.keys.clear()
     outcome = run(made)
     assert not outcome.changed and outcome.plan.drift[0].found == "no key file"
-    assert [step.action for step in run(made, GIVEN).plan.steps] == ["keep"]
+    assert [step.action for step in run(made, GIVEN).plan.steps] == ["keep", "try"]
 
 
 # -- crypttab ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,22 @@ from ansible_collections.lustre.core.plugins.module_utils._cli import luks_heade
 from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError
 from tests.unit.fake_runner import load_cases
 from tests.unit.models.luks_model import header
-from tests.unit.test_luks import COPY, FILE, LABEL, NAME, RAW, STANDBY, WANT, WRONG, container, node, refused, run
+from tests.unit.test_luks import (
+    COPY,
+    FILE,
+    GIVEN,
+    LABEL,
+    LINE,
+    NAME,
+    RAW,
+    STANDBY,
+    WANT,
+    WRONG,
+    container,
+    node,
+    refused,
+    run,
+)
 
 WITHOUT = {**WANT, "format": False}
 
@@ -85,3 +100,21 @@ def test_a_container_that_nobody_has_used_has_no_key_to_be_found():
     with pytest.raises(ToolError, match="nobody has used it: wipe the device by hand") as told:
         run(made)
     assert "find the one that belongs to it" not in str(told.value)
+
+
+def test_the_key_of_a_container_that_is_open_already_is_tried_before_the_boot_is_left_to_it():
+    made = opened(copies={COPY: header(LABEL, uuid="11-22")})
+    outcome = run(made)
+    assert [step.action for step in outcome.plan.steps] == ["try", "boot", "reload"]
+    assert not run(made).changed, "once is enough"
+    wrong = opened(copies={COPY: header(LABEL, uuid="11-22")}, keys={FILE: WRONG})
+    for _again in range(2):
+        with pytest.raises(ToolError, match="would stay closed at the next boot"):
+            run(wrong)
+    assert wrong.crypttab == "" and wrong.opened == {LABEL: RAW}
+
+
+def test_a_key_from_the_vault_is_tried_when_its_file_was_lost():
+    made = opened(copies={COPY: header(LABEL, uuid="11-22")}, crypttab=LINE, keys={})
+    with pytest.raises(ToolError, match="would stay closed at the next boot"):
+        run(made, {**GIVEN, "key": base64.b64encode(WRONG).decode()})

@@ -53,6 +53,11 @@ def open_argv(device: str, name: str, key_file: str) -> tuple[str, ...]:
     return (TOOL, "open", "--type", "luks2", "--key-file", key_file, device, name)
 
 
+def try_argv(device: str, key_file: str) -> tuple[str, ...]:
+    """Whether a key opens a container; nothing is opened."""
+    return (TOOL, "open", "--type", "luks2", "--test-passphrase", "--key-file", key_file, device)
+
+
 def mark_argv(device: str, label: str, subsystem: str) -> tuple[str, ...]:
     return (TOOL, "config", "--label", label, "--subsystem", subsystem, device)
 

@@ -107,7 +107,9 @@ class LuksResource:
             "Nothing was changed.",
         )
         there = [want for want in self.wants if not self._awaited(want, have)]
-        return _once(plan) + luks_guard.boot_plan(there, have)
+        kept = {step.object for step in plan.steps if step.action == "keep"}
+        tries = luks_guard.tries(there, have, kept)
+        return _once(plan) + Plan(tuple(tries)) + luks_guard.boot_plan(there, have)
 
     def _awaited(self, want: LuksWant, have: Have) -> bool:
         """Whether another server has yet to make, or to finish, this container; a look counts on that."""
@@ -214,6 +216,8 @@ class LuksResource:
         wanted = f"{step.action} {step.object}"
         if step.argv[0] == cryptsetup.TOOL:
             error = cryptsetup.error(wanted, step.argv, rc, out, err)
+            if step.action == "try" and rc == cryptsetup.NO_KEY:
+                return luks_guard.of_try(error)
             return luks_guard.of_new(error) if step.action == "open" and self._is_new(step.object) else error
         return ToolError(wanted, step.argv, rc, out, err)
 

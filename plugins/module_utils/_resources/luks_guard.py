@@ -258,6 +258,30 @@ def boot_plan(wants: Sequence[LuksWant], have: Have) -> Plan:
     return Plan(tuple(steps))
 
 
+def tries(wants: Sequence[LuksWant], have: Have, kept: set[str]) -> list[Step]:
+    """What is open already was opened by somebody else: its key file is tried before the boot is left to it."""
+    lines, steps = crypttab.entries(have.crypttab), []
+    for want in wants:
+        found, old = have.found[want.label], lines.get(want.name)
+        new = want.key_file in kept
+        if found.opened is None or not (new or found.key.digest):
+            continue
+        line = _line(want, have, lines)
+        if new or old is None or crypttab.merged(old, line) != old:
+            reason = f"it is open, and nobody has seen yet that {want.key_file} opens it, as the next boot will have to"
+            argv = cryptsetup.try_argv(want.device, want.key_file)
+            steps.append(Step(KIND, "try", want.object, reason, argv, timeout=cryptsetup.TIMEOUT))
+    return steps
+
+
+def of_try(error: ToolError) -> ToolError:
+    remedy = (
+        "It is open now, and would stay closed at the next boot. Find the key that belongs to it, or add this one (`cryptsetup luksAddKey`). "
+        "If this run wrote the key file (`keep`), move that away: the key in the vault is another one."
+    )
+    return ToolError(error.wanted, error.argv, error.rc, error.out, error.err, None, remedy)
+
+
 def _line(want: LuksWant, have: Have, lines: dict[str, Line]) -> Line:
     """The wanted line; Refused where the name is another device's, or the device is opened by another name."""
     found, old = have.found[want.label], lines.get(want.name)

@@ -163,6 +163,9 @@ class LuksModel(DiskModel):
         return Result(0, "", "")
 
     def _crypt_open(self, argv: list[str]) -> Result:
+        if "--test-passphrase" in argv:
+            fits = self.containers[argv[-1]].key == self.keys[argv[argv.index("--key-file") + 1]]
+            return Result(0, "", "") if fits else Result(2, "", "No key available with this passphrase.\n")
         device, name, key = argv[-2], argv[-1], self.keys[argv[argv.index("--key-file") + 1]]
         if self.containers[device].key != key:
             return Result(2, "", "No key available with this passphrase.\n")
