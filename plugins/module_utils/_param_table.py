@@ -17,7 +17,8 @@ LINES = """
 -                       int       console_min_delay_centisecs fail_val fail_err expected_clients
 -                       bool      dump_on_eviction dump_on_timeout lbug_on_eviction enable_health_write enable_fname_encoding enable_stats_header
 -                       bool      panic_on_lbug console_ratelimit
--                       size:M    max_dirty_mb debug_mb
+-                       size:M    max_dirty_mb
+-                       trace     debug_mb
 -                       text      jobid_name jobid_var jobid_this_session debug_path debug_log_upcall fail_loc portal_rotor daemon_file
 -                       flags     debug printk subsystem_debug subsystem_printk
 -                       command   no_transno debug_marker dump_kernel force_lbug peers nis stats
@@ -113,7 +114,7 @@ mdt.*.hsm               readonly  actions active_requests agents archive_count m
 mdd.*                   bool      changelog_gc changelog_free_space_gc enable_shard_pfid sync_permission
 mdd.*                   int       append_stripe_count atime_diff changelog_deniednext changelog_max_idle_indexes changelog_max_idle_time
 mdd.*                   int       changelog_min_free_cat_entries changelog_min_gc_interval lfsck_async_windows lfsck_speed_limit
-mdd.*                   flags     changelog_mask
+mdd.*                   records   changelog_mask
 mdd.*                   text      append_pool
 mdd.*                   readonly  changelog_size changelog_users changelog_current_mask lfsck_layout lfsck_namespace uuid
 obdfilter.*             bool      checksum_dump checksum_t10pi_enforce degraded enable_resource_id_check enable_resource_id_repair

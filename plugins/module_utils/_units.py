@@ -11,11 +11,13 @@ are compared by what they mean.  The kinds:
 bool       0 or 1 (also ``on``, ``off``, ``true``, ``yes``, ...)
 int        a whole number; ``-1`` and ``0400`` as they are
 size       a number with an optional unit; ``unit`` bytes is what a bare number counts
+trace      whole MiB, shared out evenly among the CPUs: reads back less the rest, plus one
 pages      a number of pages; with a unit it is a size that Lustre divides by the page size
 time       milliseconds; with ``s`` seconds
 percent    0 to 100 with or without ``%``
 choice     one word of several, the current one in brackets when read
 flags      a set of words; ``+word`` and ``-word`` change it; for debug masks also a number
+records    a set of types of changelog records; MARK is always one of them
 nrs        a request scheduler policy; reads as a block with the state of each
 nids       ranges of NIDs with blanks between; reads in other words and order, ``NONE`` when empty
 text       anything on one line
@@ -29,7 +31,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
 
 from ansible_collections.lustre.core.plugins.module_utils._nid_range import Span, merged, spans_of
 
@@ -44,6 +46,14 @@ SUBSYSTEM_BITS = (
     "undefined mdc mds osc ost class log llite rpc mgmt lnet lnd pinger filter libcfs echo "
     "ldlm lov lquota osd lfsck snapshot - lmv - sec gss - mgc mgs fid fld"
 ).split()
+#: Types of changelog records in Lustre's order (changelog_type2str; the same from 2.15 to 2.17), what DEFAULT stands for, and the
+#: one that is part of every mask.
+CHANGELOG_TYPES = (
+    "MARK CREAT MKDIR HLINK SLINK MKNOD UNLNK RMDIR RENME RNMTO OPEN CLOSE LYOUT TRUNC SATTR XATTR HSM MTIME CTIME ATIME "
+    "MIGRT FLRW RESYNC GXATR NOPEN"
+).split()
+CHANGELOG_DEFAULT = [name for name in CHANGELOG_TYPES if name not in ("OPEN", "ATIME", "GXATR", "NOPEN")]
+CHANGELOG_ALWAYS = "MARK"
 _BITS = {
     "debug": DEBUG_BITS,
     "printk": DEBUG_BITS,
@@ -87,7 +97,9 @@ def written(kind: Kind, value: str) -> str:
         return "1" if value.lower() in _TRUE else "0"
     if kind.name == "percent":
         return value.rstrip("% ")
-    return value
+    size = size_of(value, MIB) if kind.name == "trace" else None
+    # Lustre takes no unit here (observed: EINVAL for 1G)
+    return str(int((size / MIB).to_integral_value(ROUND_CEILING))) if size is not None else value
 
 
 def problem(kind: Kind, value: str, name: str = "") -> str:
@@ -99,6 +111,8 @@ def problem(kind: Kind, value: str, name: str = "") -> str:
         "int": _bad_int,
         "size": _bad_size,
         "pages": _bad_size,
+        "trace": _bad_size,
+        "records": _bad_records,
         "time": _bad_time,
         "percent": _bad_percent,
         "nids": _bad_nids,
@@ -174,6 +188,14 @@ def _bad_flags(value: str, name: str) -> str:
     )
 
 
+def _bad_records(value: str) -> str:
+    known = {*CHANGELOG_TYPES, "ALL", "DEFAULT"}
+    unknown = [word for word in _words(value) if word.lstrip("+-").upper() not in known]
+    if unknown:
+        return f"it names {', '.join(unknown)}, which is none of ALL DEFAULT {' '.join(CHANGELOG_TYPES)}"
+    return "" if _words(value) else "it is empty"
+
+
 def size_of(text: str, unit: int) -> Decimal | None:
     """Bytes of ``64``, ``64M``, ``64MiB``, ``1.5G`` (1024 each) or ``64MB`` (1000 each); None when it is no size."""
     match = _NUMBER.match(text.strip())
@@ -211,8 +233,8 @@ def current(name: str, found: str) -> str:
     return remark[1] if remark else text
 
 
-def same(kind: Kind, wanted: str, found: str, name: str = "", page: int = 0) -> bool:
-    """True when the found text is what the wanted one becomes once it is set."""
+def same(kind: Kind, wanted: str, found: str, name: str = "", page: int = 0, cpus: int = 0) -> bool:
+    """True when the found text is what the wanted one becomes once it is set; ``page`` and ``cpus`` are the node's unless given."""
     if kind.name == "nrs":
         return _same_nrs(wanted, found)
     value = current(name, found)
@@ -223,6 +245,10 @@ def same(kind: Kind, wanted: str, found: str, name: str = "", page: int = 0) -> 
     if kind.name == "pages":
         size = size_of(wanted, 1)
         return size is not None and _digits(value) is not None and size // (page or _page_size()) == _digits(value)
+    if kind.name == "trace":
+        return _same_trace(wanted, value, cpus or _cpus())
+    if kind.name == "records":
+        return _same_records(wanted, value)
     if kind.name == "time":
         return time_of(wanted) is not None and time_of(wanted) == time_of(value)
     if kind.name == "percent":
@@ -252,6 +278,26 @@ def _same_size(wanted: str, value: str, unit: int) -> bool:
     exponent = found.as_tuple().exponent
     places = Decimal(1).scaleb(exponent if isinstance(exponent, int) else 0)
     return any((size / unit).quantize(places, rounding) == found for rounding in (ROUND_FLOOR, ROUND_HALF_UP))
+
+
+def _same_trace(wanted: str, value: str, cpus: int) -> bool:
+    """The trace buffer: at least 1 MiB for each CPU, what does not divide is left out, and one is added (tracefile.c)."""
+    size, found = size_of(wanted, MIB), _digits(value)
+    if size is None or found is None:
+        return False
+    shared = max(int((size / MIB).to_integral_value(ROUND_CEILING)), cpus) // cpus * cpus
+    return shared - 1 <= found <= shared + 1
+
+
+def _same_records(wanted: str, value: str) -> bool:
+    """A mask of plain words is that set, one of ``+`` and ``-`` is met where these are there and not there."""
+    has = {word.upper() for word in _words(value)} | {CHANGELOG_ALWAYS}
+    groups = {"ALL": CHANGELOG_TYPES, "DEFAULT": CHANGELOG_DEFAULT}
+    words = [(word[0] if word[0] in "+-" else "", word.lstrip("+-").upper()) for word in _words(wanted)]
+    sets = [(sign, set(groups.get(name, [name]))) for sign, name in words]
+    if any(sign for sign, _names in sets):
+        return all(not has & names - {CHANGELOG_ALWAYS} if sign == "-" else names <= has for sign, names in sets)
+    return {CHANGELOG_ALWAYS}.union(*(names for _sign, names in sets)) == has
 
 
 def _same_flags(wanted: str, value: str, name: str) -> bool:
@@ -299,6 +345,15 @@ def _decimal(text: str) -> Decimal | None:
     except InvalidOperation:
         return None
     return value if value.is_finite() else None
+
+
+def _cpus() -> int:
+    """CPUs that this node can ever have, as the kernel shares a buffer out among them."""
+    try:
+        with open("/sys/devices/system/cpu/possible", encoding="ascii") as stream:
+            return int(stream.read().strip().rpartition(",")[2].rpartition("-")[2]) + 1
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
 
 
 def _page_size() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.lustre.core.plugins.module_utils import _units
 from ansible_collections.lustre.core.plugins.module_utils._cli import llog
 from ansible_collections.lustre.core.plugins.module_utils._engine import converge
 from ansible_collections.lustre.core.plugins.module_utils._errors import (
@@ -18,6 +19,42 @@ from ansible_collections.lustre.core.plugins.module_utils._param_names import ki
 from ansible_collections.lustre.core.plugins.module_utils._resources.param import Have, ParamResource
 from ansible_collections.lustre.core.plugins.module_utils._units import same
 from tests.unit.fake_runner import load_cases
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "cpus", "expected"),
+    [
+        # seen on one CPU of 2.17.0
+        ("100", "101", 1, True),
+        ("5", "6", 1, True),
+        ("200", "201", 1, True),
+        ("1G", "1025", 64, True),
+        # what does not divide is left out, and no CPU gets less than one
+        ("1G", "961", 96, True),
+        ("64M", "129", 128, True),
+        ("100", "51", 1, False),
+        ("1G", "1025", 96, False),
+        ("100", "", 1, False),
+        ("100", "many", 1, False),
+    ],
+)
+def test_the_trace_buffer_is_shared_out(wanted, found, cpus, expected):
+    assert _units.same(kind_of("debug_mb"), wanted, found, "debug_mb", cpus=cpus) is expected
+
+
+def test_the_trace_buffer_is_written_without_a_unit():
+    assert [_units.written(kind_of("debug_mb"), text) for text in ("1G", "100", "1.5M", "64MiB")] == [
+        "1024",
+        "100",
+        "2",
+        "64",
+    ]
+    assert "not a number" in _units.problem(kind_of("debug_mb"), "much", "debug_mb")
+
+
+def test_types_of_changelog_records_are_known():
+    assert "it names OPENED" in _units.problem(kind_of("mdd.fs1-MDT0000.changelog_mask"), "CREAT OPENED")
+    assert not _units.problem(kind_of("mdd.*.changelog_mask"), "+OPEN -xattr")
 
 
 @pytest.mark.parametrize(("name", "wanted", "found", "expected"), load_cases("units"))

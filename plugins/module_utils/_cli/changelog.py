@@ -20,16 +20,17 @@ import re
 from dataclasses import dataclass
 
 from ansible_collections.lustre.core.plugins.module_utils._errors import UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._units import (
+    CHANGELOG_ALWAYS,
+    CHANGELOG_DEFAULT,
+    CHANGELOG_TYPES,
+)
 
-#: Types of records in Lustre's order (changelog_type2str; the same from 2.15 to 2.17).
-TYPES = (
-    "MARK", "CREAT", "MKDIR", "HLINK", "SLINK", "MKNOD", "UNLNK", "RMDIR", "RENME", "RNMTO", "OPEN", "CLOSE", "LYOUT",
-    "TRUNC", "SATTR", "XATTR", "HSM", "MTIME", "CTIME", "ATIME", "MIGRT", "FLRW", "RESYNC", "GXATR", "NOPEN",
-)  # fmt: skip
-#: What Lustre takes for DEFAULT: everything but what each reader of a file causes (CHANGELOG_DEFMASK).
-DEFAULT = tuple(name for name in TYPES if name not in ("OPEN", "ATIME", "GXATR", "NOPEN"))
-#: Part of every mask, whether it was asked for or not (CHANGELOG_MINMASK).
-ALWAYS = "MARK"
+TYPES = tuple(CHANGELOG_TYPES)
+#: What Lustre takes for DEFAULT: everything but what each reader of a file causes.
+DEFAULT = tuple(CHANGELOG_DEFAULT)
+#: Part of every mask, whether it was asked for or not.
+ALWAYS = CHANGELOG_ALWAYS
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,14}\Z")
 _INDEX = re.compile(r"current_index: (\d+)\Z")
 _HEADING = "ID index (idle) mask"

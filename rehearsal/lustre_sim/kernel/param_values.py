@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
 from ..sim_error import SimError
@@ -28,6 +29,8 @@ FLAGS = (
 def checked(path: str, current: str, value: str) -> str:
     """The value as it reads back, or SimError(EINVAL, ERANGE)."""
     name = path.rsplit("/", 1)[-1]
+    if path == "debug_mb":
+        return trace_mb(value, os.cpu_count() or 1)
     if path in ("debug", "printk"):
         return _flags(current, value)
     if path.startswith("mdt/") and name in ("root_squash", "nosquash_nids"):
@@ -37,6 +40,13 @@ def checked(path: str, current: str, value: str) -> str:
     if re.fullmatch(r"-?\d+", current) and name not in ("jobid_var", "jobid_name"):
         return _number(path, name, value)
     return value
+
+
+def trace_mb(value: str, cpus: int) -> str:
+    """Whole MiB without a unit, shared out among the CPUs, at least one for each; one is added when it is shown (seen: 100 reads 101)."""
+    if re.fullmatch(r"\d{1,6}", value.strip()) is None:
+        raise SimError(errno.EINVAL, value)
+    return str(max(int(value), cpus) // cpus * cpus + 1)
 
 
 def squash(value: str) -> str:
