@@ -151,6 +151,8 @@ def secure_stages(flavors: Mapping[str, Any], have: Sequence[Mapping[str, Any]])
     helpers: list[str] = []
     for name, directions in _STAGES:
         rules = [rule for rule in _directed(files, directions) if _raises(rule, now)]
+        for rule in (rule for rule in rules if rule.name not in {other.name for other in wanted}):
+            _check_stranger(rule, current, flavors.get("purge") or [])
         if rules:
             stages.append(_stage(name, rules, [], rules, now))
             now.update({rule.name: rule for rule in rules})
@@ -164,6 +166,18 @@ def secure_stages(flavors: Mapping[str, Any], have: Sequence[Mapping[str, Any]])
     if _differs(own, now, purge):
         stages.append({**_stage("connections to the MGS", own, purge, own, now), "mgs": True})
     return [{**stage, "allow_ineffective": bool(flavors.get("allow_ineffective"))} for stage in stages]
+
+
+def _check_stranger(helper: srpc.Rule, now: Mapping[str, srpc.Rule], purge: Sequence[str]) -> None:
+    """A rule that nobody describes, and that protects more, is not written over by one that only helps on the way."""
+    found = now.get(helper.name)
+    gone = not {helper.name, helper.target, helper.fsname}.isdisjoint(purge)
+    if found is not None and not gone and srpc.weaker(helper.flavor, found.flavor):
+        raise BadValue(
+            f"the flavors of {helper.fsname}",
+            f"the MGS has the rule {found.name}={found.flavor}, which is not described, and {helper.flavor} is described for these connections",
+            f"Describe it (flavors: {{{found.direction}: {found.flavor}}}), or say purge_flavors: true if it is to go.",
+        )
 
 
 def _directed(rules: Sequence[srpc.Rule], directions: Sequence[str]) -> list[srpc.Rule]:

@@ -83,6 +83,17 @@ def test_a_flavor_without_a_context_is_not_in_force(fake, context):
     ]
 
 
+def test_a_flavor_that_cannot_be_read_is_not_in_force(fake):
+    text = "version=2.17.0\n" + connected(MDC, "skpi")
+    path = OSC.replace(".", "/", 1)
+    said = f"error: read_param: '/sys/kernel/debug/lustre/{path}/srpc_info': Invalid argument\n"
+    found = inspector(fake([(READ, (0, text, said))] * 5), timeout=5).inspect()
+    assert not found["in_force"] and [entry["in_force"] for entry in found["imports"]] == [True, False]
+    assert found["missing"] == [
+        f"{OSC} is to use skpi, and its flavor cannot be read: see `lctl get_param {OSC}.srpc_info`."
+    ]
+
+
 def test_of_a_recording_only_the_broken_context_counts(transcript):
     """A client of 2.17.0 with skpi on all connections but one, of which another never came up."""
     shown = transcript("ssk-remote/cli-srpc_info-2").out + transcript("ssk-remote/cli-srpc_contexts-2").out

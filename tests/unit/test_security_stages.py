@@ -69,6 +69,20 @@ def test_less_protection_needs_no_stages() -> None:
     ]
 
 
+def test_a_stronger_rule_that_nobody_describes_is_not_rolled_over() -> None:
+    had = [rule("fs1", "krb5p", "cli2ost")]
+    with pytest.raises(
+        BadValue, match=r"cli2ost=krb5p, which is not described, .*flavors: \{cli2ost: krb5p\}\), or say purge_flavors"
+    ):
+        _security.secure_stages({"rules": [rule("fs1", "krb5a")]}, had)
+    # to go, or to be as strong at least
+    assert (
+        names(_security.secure_stages({"rules": [rule("fs1", "krb5a")], "purge": ["fs1"]}, had))[-1] == "as described"
+    )
+    assert names(_security.secure_stages({"rules": [rule("fs1", "krb5p")]}, [rule("fs1", "krb5a", "cli2ost")]))
+    assert names(_security.secure_stages({"rules": [rule("fs1", "krb5a"), *had]}, had))
+
+
 def test_the_mgs_comes_last() -> None:
     stages = _security.secure_stages({"rules": [rule("_mgs", "skpi"), rule("fs1", "skpi")]}, [])
     assert names(stages)[-1] == "connections to the MGS"
@@ -99,7 +113,13 @@ def test_stages_lead_to_the_description(
     before = {name(entry): entry["flavor"] for entry in had}
     direct, model = SrpcModel(dict(before)), SrpcModel(dict(before))
     converge(FlavorResource.from_options(wanted, purge), direct, sleep=lambda _seconds: None)
-    stages = _security.secure_stages(described, had)
+    try:
+        stages = _security.secure_stages(described, had)
+    except BadValue as error:
+        undescribed = [one for one in had if name(one) not in {name(other) for other in wanted}]
+        assert any(f"{name(one)}={one['flavor']}," in str(error) and one["target"] not in purge for one in undescribed)
+        event("a stronger rule that nobody describes")
+        return
     event(f"{len(stages)} stages")
     for stage in stages:
         made = FlavorResource.from_options(stage["rules"], stage["purge"])

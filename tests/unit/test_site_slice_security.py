@@ -208,7 +208,7 @@ def test_nodemaps_are_set_where_the_mgs_starts_and_follow_from_hosts_and_tenants
     purge = ["ranges", "idmap", "filesets", "banlist"]
     assert found == {
         "nodemaps": [
-            {"name": "servers", "ranges": ["10.0.0.[1-2]@tcp"], **TRUSTED},
+            {"name": "servers", "ranges": ["10.0.0.[1-2]@tcp"], **TRUSTED, "purge": ["ranges"]},
             {"name": "admins", "ranges": ["10.0.0.9@tcp"], "purge": ["ranges"], **TRUSTED},
             {
                 "name": "bio",

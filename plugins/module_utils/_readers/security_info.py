@@ -133,7 +133,9 @@ class SecurityInspector:
         matter = any(rule.network != srpc.ANY_NETWORK for rule in self.wait)
         if self._own is None and matter and not ignores_networks(_release(answer.values)):
             self._own = frozenset(map(nid_net, lctl.nids(self.run)))
-        return connections(answer.values, self.wait, self._own or ())
+        # A flavor that cannot be read is none that is in force.
+        silent = {name: "" for name in answer.unreadable if name.endswith(".srpc_info")}
+        return connections({**answer.values, **silent}, self.wait, self._own or ())
 
     def _ask(self, names: Sequence[str] = ()) -> lctl_params.Answer:
         asked = list(names) or ["version", *_RULES, *_INFO, *_STATES, *_CONTEXTS, *_SERVER, *GSS]
@@ -210,7 +212,7 @@ def connections(
         connection = srpc.connection(full.removesuffix(".srpc_info")) if full.endswith(".srpc_info") else None
         if connection is None or connection.name in found:
             continue
-        info = srpc.parse_info(text)
+        info = srpc.parse_info(text) if text else srpc.Info("", "", (), 0)
         state = states.get(connection.name, {})
         nid = state.get("nid")
         want = chosen(wanted, connection, nid or "", release, own)
@@ -294,6 +296,8 @@ def sentence(entry: Mapping[str, Any], waited: float) -> str:
             f"{entry['name']} is to use {entry['wanted']} and has no security context after {waited:.0f} s: nothing was agreed with "
             f"{entry['nid'] or 'its server'} (it is {state}). The keys of both ends differ, or its daemon lsvcgssd does not answer."
         )
+    if not entry["flavor"]:
+        return f"{entry['name']} is to use {entry['wanted']}, and its flavor cannot be read: see `lctl get_param {entry['name']}.srpc_info`."
     return (
         f"{entry['name']} uses {entry['flavor']}, not {entry['wanted']}, after {waited:.0f} s (it is {state}, connected to "
         f"{entry['nid'] or 'nobody'})."

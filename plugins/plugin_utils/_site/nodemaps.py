@@ -74,12 +74,11 @@ def gathered(securities: Iterable[Security], servers: Iterable[str]) -> MgsNodem
     if settings is None and not tenants:
         return MgsNodemaps(None, (), ())
     where = settings.where if settings is not None else tenants[0].where.rpartition(".")[0] + ".nodemaps"
-    trusted = {"admin": True, "trusted": True}
+    # Who is no server or administrator any more must not keep root's rights because nobody took the NID out.
+    trusted = {"admin": True, "trusted": True, "purge": ["ranges"]}
     maps = [Nodemap(where, SERVERS, tuple(dict.fromkeys(servers)), (), trusted, auto=True)]
     if settings is not None and settings.admins:
-        # Who is no administrator any more must not stay one because nobody took the NID out.
-        own = {**trusted, "purge": ["ranges"]}
-        maps.append(Nodemap(f"{where}.admins", ADMINS, settings.admins, (), own, auto=True))
+        maps.append(Nodemap(f"{where}.admins", ADMINS, settings.admins, (), trusted, auto=True))
     maps += settings.maps if settings is not None else ()
     return MgsNodemaps(settings, (*maps, *(tenant.nodemap for tenant in tenants)), tenants)
 
