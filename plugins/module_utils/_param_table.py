@@ -6,7 +6,8 @@ An MGS stores any name for ever and does not know the tunables of clients, so a 
 checked against this list and against what the node itself has.  Collected from what the
 nodes of a running Lustre 2.17.0 list, and from the tunables that 2.15 and 2.16 document;
 instance parts are written ``*``.  A line is: prefix, kind (see ``_units``), names.
-Sizes carry the unit of a bare number: ``size:M`` counts MiB.
+Sizes carry the unit of a bare number: ``size:M`` counts MiB. What 2.17.0 refused is called by what that leaves of it: ``plain``
+sizes take no unit, and checksum_type of servers can only be read.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ LINES = """
 -                       int       console_min_delay_centisecs fail_val fail_err expected_clients
 -                       bool      dump_on_eviction dump_on_timeout lbug_on_eviction enable_health_write enable_fname_encoding enable_stats_header
 -                       bool      panic_on_lbug console_ratelimit
--                       size:M    max_dirty_mb
--                       trace     debug_mb
+-                       plain:M   max_dirty_mb
+-                       trace:M   debug_mb
 -                       text      jobid_name jobid_var jobid_this_session debug_path debug_log_upcall fail_loc portal_rotor daemon_file
 -                       flags     debug printk subsystem_debug subsystem_printk
 -                       command   no_transno debug_marker dump_kernel force_lbug peers nis stats
@@ -31,18 +32,23 @@ llite.*                 int       default_easize enable_setstripe_gid heat_decay
 llite.*                 int       namelen_max opencache_max_ms opencache_threshold_count opencache_threshold_ms statahead_batch_max
 llite.*                 int       statahead_fname_match_hit statahead_fname_predict_hit statahead_max statahead_min statahead_running_max
 llite.*                 int       statahead_timeout statfs_max_age stats_track_gid stats_track_pid stats_track_ppid
-llite.*                 size:M    max_cached_mb max_read_ahead_mb max_read_ahead_per_file_mb max_read_ahead_whole_mb read_ahead_async_file_threshold_mb
+llite.*                 size:M    max_cached_mb max_read_ahead_mb max_read_ahead_per_file_mb max_read_ahead_whole_mb
+llite.*                 plain:M   read_ahead_async_file_threshold_mb
 llite.*                 size:K    read_ahead_range_kb
-llite.*                 size:1    hybrid_io_read_threshold_bytes hybrid_io_write_threshold_bytes pcc_async_threshold stat_blocksize
+llite.*                 size:1    hybrid_io_read_threshold_bytes hybrid_io_write_threshold_bytes pcc_async_threshold
+llite.*                 plain:1   stat_blocksize
 llite.*                 text      foreign_symlink_prefix foreign_symlink_upcall nosquash_nids root_squash pcc_mode
 llite.*                 command   dump_page_cache extents_stats extents_stats_per_process offset_stats pcc read_ahead_stats statahead_stats stats
 llite.*                 command   unevict_cached_mb unstable_stats foreign_symlink_upcall_info
 llite.*                 readonly  blocksize client_type filesfree filestotal fstype kbytesavail kbytesfree kbytestotal max_easize maxbytes
 llite.*                 readonly  sbi_flags site statfs_state uuid
 osc.*                   bool      active checksums checksum_dump enable_page_cache_shrink grant_shrink pinger_recov
-osc.*                   int       max_rpcs_in_flight idle_timeout grant_shrink_interval resend_count cur_grant_bytes at_history at_max at_min
+osc.*                   int       max_rpcs_in_flight idle_timeout grant_shrink_interval resend_count at_history at_max at_min
 osc.*                   int       at_unhealthy_factor ldlm_enqueue_min
-osc.*                   size:M    max_dirty_mb osc_unevict_cached_mb
+osc.*                   size:M    max_dirty_mb
+osc.*                   command   osc_unevict_cached_mb
+osc.*                   readonly  cur_grant_bytes
+mdc.*                   readonly  cur_grant_bytes
 osc.*                   size:1    short_io_bytes
 osc.*                   pages     max_pages_per_rpc
 osc.*                   size:M    max_mb_per_rpc_read max_mb_per_rpc_write
@@ -52,7 +58,7 @@ osc.*                   readonly  import state timeouts connect_flags ost_conn_u
 osc.*                   readonly  cur_lost_grant_bytes destroys_in_flight uuid kbytesavail kbytesfree kbytestotal filesfree filestotal blocksize
 osc.*                   readonly  maxbytes namelen_max statfs_state srpc_info srpc_contexts
 mdc.*                   bool      active checksums checksum_dump grant_shrink lsom pinger_recov
-mdc.*                   int       max_rpcs_in_flight max_mod_rpcs_in_flight grant_shrink_interval cur_grant_bytes at_history at_max at_min
+mdc.*                   int       max_rpcs_in_flight max_mod_rpcs_in_flight grant_shrink_interval at_history at_max at_min
 mdc.*                   int       at_unhealthy_factor dom_min_repsize
 mdc.*                   size:M    max_dirty_mb max_mb_per_rpc_read max_mb_per_rpc_write
 mdc.*                   pages     max_pages_per_rpc
@@ -102,7 +108,8 @@ mdt.*                   int       async_commit_count at_history at_max at_min at
 mdt.*                   int       dir_split_count dir_split_delta enable_remote_dir_gid grant_check_threshold identity_acquire_expire identity_expire
 mdt.*                   int       identity_int_acquire_expire identity_int_expire ir_factor job_cleanup_interval max_mod_rpcs_in_flight
 mdt.*                   int       recovery_time_hard recovery_time_soft sync_count tgt_fmd_count tgt_fmd_seconds
-mdt.*                   choice    checksum_type dom_lock sync_lock_cancel sync_lock_cancel_blocking
+mdt.*                   readonly  checksum_type
+mdt.*                   choice    dom_lock sync_lock_cancel sync_lock_cancel_blocking
 mdt.*                   text      enable_cap_mask hsm_control identity_upcall job_xattr root_squash
 mdt.*                   nids      nosquash_nids
 mdt.*                   command   evict_client identity_flush identity_info identity_int_flush job_stats md_stats rename_stats
@@ -124,7 +131,8 @@ obdfilter.*             int       grant_check_threshold ir_factor job_cleanup_in
 obdfilter.*             int       recovery_time_soft resource_id_repair_queue_count soft_sync_limit tgt_fmd_count tgt_fmd_seconds
 obdfilter.*             size:M    brw_size
 obdfilter.*             size:1    readcache_max_filesize
-obdfilter.*             choice    checksum_type sync_lock_cancel sync_on_lock_cancel
+obdfilter.*             readonly  checksum_type
+obdfilter.*             choice    sync_lock_cancel sync_on_lock_cancel
 obdfilter.*             text      access_log_mask
 obdfilter.*             command   evict_client job_stats stats
 obdfilter.*             readonly  blocksize brw_stats eviction_count filesfree filestotal fstype grant_precreate instance kbytesavail kbytesfree

@@ -11,6 +11,7 @@ are compared by what they mean.  The kinds:
 bool       0 or 1 (also ``on``, ``off``, ``true``, ``yes``, ...)
 int        a whole number; ``-1`` and ``0400`` as they are
 size       a number with an optional unit; ``unit`` bytes is what a bare number counts
+plain      the same, but Lustre takes no unit with it (2.17.0: EINVAL)
 trace      whole MiB, shared out evenly among the CPUs: reads back less the rest, plus one
 pages      a number of pages; with a unit it is a size that Lustre divides by the page size
 time       milliseconds; with ``s`` seconds
@@ -97,9 +98,8 @@ def written(kind: Kind, value: str) -> str:
         return "1" if value.lower() in _TRUE else "0"
     if kind.name == "percent":
         return value.rstrip("% ")
-    size = size_of(value, MIB) if kind.name == "trace" else None
-    # Lustre takes no unit here (observed: EINVAL for 1G)
-    return str(int((size / MIB).to_integral_value(ROUND_CEILING))) if size is not None else value
+    size = size_of(value, kind.unit) if kind.name in ("plain", "trace") else None
+    return str(int((size / kind.unit).to_integral_value(ROUND_CEILING))) if size is not None else value
 
 
 def problem(kind: Kind, value: str, name: str = "") -> str:
@@ -111,6 +111,7 @@ def problem(kind: Kind, value: str, name: str = "") -> str:
         "int": _bad_int,
         "size": _bad_size,
         "pages": _bad_size,
+        "plain": _bad_size,
         "trace": _bad_size,
         "records": _bad_records,
         "time": _bad_time,
@@ -240,7 +241,7 @@ def same(kind: Kind, wanted: str, found: str, name: str = "", page: int = 0, cpu
     value = current(name, found)
     if wanted.strip() == value:
         return True
-    if kind.name == "size":
+    if kind.name in ("size", "plain"):
         return _same_size(wanted, value, kind.unit)
     if kind.name == "pages":
         size = size_of(wanted, 1)

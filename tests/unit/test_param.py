@@ -52,6 +52,24 @@ def test_the_trace_buffer_is_written_without_a_unit():
     assert "not a number" in _units.problem(kind_of("debug_mb"), "much", "debug_mb")
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "found"),
+    [("max_dirty_mb", "2048", "2048"), ("llite.fs1-*.stat_blocksize", "2147483648", "2147483648")],
+)  # fmt: skip
+def test_sizes_that_lustre_takes_without_a_unit_only(name, written, found):
+    """Seen on 2.17.0: EINVAL for 2G."""
+    assert _units.written(kind_of(name), "2G") == written
+    assert _units.same(kind_of(name), "2G", found, name) and not _units.same(kind_of(name), "2G", "1", name)
+    # others keep what was written
+    assert _units.written(kind_of("osc.fs1-*.max_dirty_mb"), "2G") == "2G"
+
+
+@pytest.mark.parametrize("name", ["obdfilter.fs1-*.checksum_type", "mdt.fs1-*.checksum_type"])
+def test_servers_do_not_choose_the_checksum(name):
+    with pytest.raises(BadValue, match="can only be read"):
+        ParamResource.from_options([{"name": name, "value": "crc32c"}])
+
+
 def test_types_of_changelog_records_are_known():
     assert "it names OPENED" in _units.problem(kind_of("mdd.fs1-MDT0000.changelog_mask"), "CREAT OPENED")
     assert not _units.problem(kind_of("mdd.*.changelog_mask"), "+OPEN -xattr")

@@ -77,7 +77,11 @@ class Ciphertext:
             return False
         if seen.policy is None:
             found = "no policy" if seen.exists else "nothing"
-            problem = f"{path} is not encrypted: whatever is written there lies in clear on the servers. Move it into a directory that is."
+            problem = (
+                f"{path} is not encrypted: whatever is written there lies in clear on the servers. Move it into a directory that is."
+                if seen.exists
+                else f"{path} does not exist. The site playbook makes it, encrypted."
+            )
             self._check("encrypted", path, "an encryption policy", found, problem)
             return False
         self._check("encrypted", path, "an encryption policy")
