@@ -154,7 +154,8 @@ SECURITY = {
     "ssk": Key(SSK, "Shared keys; needed by the flavors skn, ska, ski and skpi.", None),
     "nodemaps": Key(
         NODEMAPS,
-        "Nodemaps of the MGS, described under the file system that has it. The one of the servers makes itself.",
+        "Nodemaps of the MGS, described under the file system that has it. Those of servers and administrators make themselves and "
+        "hold nobody else: a range that was added by hand is taken out, from active nodemaps with `lustre_consent_nodemaps`.",
         None,
     ),
     "tenants": Key(
