@@ -107,7 +107,9 @@ options:
         type: list
         elements: str
       child_raise_privileges:
-        description: Properties that dynamic children may have more freely than this one (Lustre 2.17).
+        description:
+          - What dynamic children may have more freely than this one (Lustre 2.17) - V(child_raise_privs), V(admin), V(trusted),
+            V(deny_unknown), V(readonly_mount), V(forbid_encryption), V(caps), V(deny_mount), and roles of O(nodemaps[].rbac), each by its name.
         type: list
         elements: str
       filesets:

@@ -28,6 +28,10 @@ ROLES = (
     frozenset({"hsm_ops", "ignore_root_prjquota", "local_admin", "pool_quota_ops", "server_upcall"}),
     frozenset({"foreign_ops", "immutable_flags", "lqa_quota_ops", "projid_set"}),
 )
+#: What children of a nodemap may have more freely than it, in Lustre's words (lustre_nodemap.h of 2.17); of roles, each by itself.
+PRIVILEGES = (
+    "child_raise_privs", "admin", "trusted", "deny_unknown", "readonly_mount", "forbid_encryption", "caps", "deny_mount",
+)  # fmt: skip
 OPTIONS = (
     "name", "state", "ranges", "idmap", "offset", *FLAGS, *NUMBERS, *SETS, "filesets", "sepol", "capabilities",
     "banlist", "parent", "dynamic", "purge",
@@ -310,6 +314,13 @@ def _set(key: str, value: Any, path: str) -> frozenset[str]:
     bad = sorted(word for word in words if not _WORD.match(word))
     if bad:
         raise BadValue(path, f"{bad[0]!r} is no name", "Write names as the release's manual does, such as quota_ops.")
+    known = {*PRIVILEGES, *ROLES[0], *ROLES[1], *ROLES[2], "all", "none"}
+    if key == "child_raise_privileges" and not words <= known:
+        raise BadValue(
+            path,
+            f"{sorted(words - known)[0]!r} is nothing that a child could have more freely",
+            f"Known are: {', '.join(PRIVILEGES)}, and each role.",
+        )
     return words - {"none"}
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.lustre.core.plugins.module_utils._resources.nodemap_want import PRIVILEGES
 from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_base import (
     FLAVOR,
     GROUP,
@@ -43,10 +44,6 @@ ROLES = (
     "quota_ops",
     "server_upcall",
 )
-PRIVILEGES = (
-    "admin", "trusted", "deny_unknown", "readonly_mount", "rbac", "forbid_encryption", "caps", "deny_mount", "child_raise_privileges",
-    *ROLES,
-)  # fmt: skip
 #: capabilities(7) of Linux.
 CAPABILITIES = (
     "cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_fsetid", "cap_kill", "cap_setgid", "cap_setuid",
@@ -131,7 +128,7 @@ PROPERTIES = {
     "deny_mount": _flag("These clients cannot mount (Lustre 2.17 and newer)."),
     "gssonly_identification": _flag("Clients are known by their key alone, not by their NID (Lustre 2.18 and newer)."),
     "child_raise_privileges": Key(
-        ListOf(Text(choices=(*PRIVILEGES, "all", "none")), single=True),
+        ListOf(Text(choices=(*PRIVILEGES, *ROLES, "all", "none")), single=True),
         "What dynamic children of it, made at run time, may add.",
         None,
     ),

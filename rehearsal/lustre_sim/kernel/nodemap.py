@@ -426,7 +426,7 @@ def to_client(one: Mapping[str, Any], kind: str, number: int) -> int:
 
 
 def _words(key: str, value: str) -> list[str]:
-    known = {"map_mode": ID_TYPES, "rbac": ROLES, "child_raise_privileges": PRIVILEGES}[key]
+    known = {"map_mode": ID_TYPES, "rbac": ROLES, "child_raise_privileges": (*PRIVILEGES, *ROLES)}[key]
     if value == "all":
         return list(known)
     if value == "both" and key == "map_mode":

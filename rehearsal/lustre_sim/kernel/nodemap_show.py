@@ -18,7 +18,7 @@ ROLES = (
     "ignore_root_prjquota", "hsm_ops", "local_admin", "pool_quota_ops",
 )  # fmt: skip
 PRIVILEGES = (
-    "admin", "trusted", "deny_unknown", "readonly_mount", "forbid_encryption", "caps", "deny_mount",
+    "child_raise_privs", "admin", "trusted", "deny_unknown", "readonly_mount", "forbid_encryption", "caps", "deny_mount",
 )  # fmt: skip
 
 
