@@ -91,5 +91,6 @@ class Run:
         return [drift for e in looked or found for drift in e["result"]["drift"]]
 
     def told(self) -> str:
-        """For the message of a failed assertion: the command and the end of its output."""
-        return f"{' '.join(self.argv)}\nexit code {self.code}\n" + "\n".join(self.text.splitlines()[-80:])
+        """For the message of a failed assertion: the command, the end of its output, and what each host that failed said."""
+        said = "".join(f"\n{host} failed: {message}" for host, message in self.failures.items())
+        return f"{' '.join(self.argv)}\nexit code {self.code}\n" + "\n".join(self.text.splitlines()[-80:]) + said
