@@ -51,7 +51,7 @@ def test_stored_read_back_in_other_words_and_repaired(tenants: Site) -> None:
     ]
     tenants.later(30)
     shown = tenants.hosts[MDS1].params.value("mdt.fs1-MDT0000.nosquash_nids")
-    assert shown == "10.77.0.11@tcp 10.77.0.21@tcp 10.77.1.[0-255]@tcp 10.99.0.1@tcp1"
+    assert shown == "0@lo 10.77.0.11@tcp 10.77.0.21@tcp 10.77.1.[0-255]@tcp 10.99.0.1@tcp1"
     again, count = stored(tenants, SQUASH)
     assert not again.changed and count == 1
     Tools(tenants.hosts[MDS1])(("lctl", "set_param", "mdt.fs1-MDT0000.nosquash_nids=NONE"))

@@ -15,7 +15,7 @@ from .rehearsed import HERE, Rehearsed, until
 SQUASHED = HERE / "inventories" / "squashed"
 TOP = "/mnt/squashed"
 NAMES = [f"mdt.squashed-*.{key}" for key in ("nosquash_nids", "root_squash")]
-LIST = "10.77.0.11@tcp 10.77.0.41@tcp 10.77.8.[0-255]@tcp"
+LIST = "0@lo 10.77.0.11@tcp 10.77.0.41@tcp 10.77.8.[0-255]@tcp"
 #: A parameter reaches a server, and then the client asks as whom its root works.
 BOUND = 60.0
 pytestmark = pytest.mark.long

@@ -388,7 +388,7 @@ def test_root_squash_is_stored_by_the_mgs_the_list_of_who_is_not_squashed_first(
     }
     squash = {"nosquash": ["d[1-3]", "x1"], "nosquash_nids": "10.8.0.0/24@tcp"}
     site = small(root_squash=squash, hosts=hosts, params={"at_max": 600})
-    nids = "10.9.0.9@o2ib 10.0.0.[1-2]@tcp 10.0.0.19@tcp 10.0.1.[1-3]@tcp 10.8.0.*@tcp"
+    nids = "0@lo 10.9.0.9@o2ib 10.0.0.[1-2]@tcp 10.0.0.19@tcp 10.0.1.[1-3]@tcp 10.8.0.*@tcp"
     assert [(p["name"], p["value"]) for p in site.node("s1")["params"]] == [
         ("at_max", "600"),
         ("mdt.fs1-*.nosquash_nids", nids),
@@ -406,7 +406,7 @@ def test_root_squash_is_taken_back_by_a_zero_and_left_alone_without_a_word() -> 
     assert squash_of(small()) == []
     site = small(root_squash={"uid": 0, "gid": 0})
     # the list last: shortened first, it would squash for a moment who was spared until now
-    assert squash_of(site) == [("mdt.fs1-*.root_squash", "0:0"), ("mdt.fs1-*.nosquash_nids", "10.0.0.[1-2]@tcp")]
+    assert squash_of(site) == [("mdt.fs1-*.root_squash", "0:0"), ("mdt.fs1-*.nosquash_nids", "0@lo 10.0.0.[1-2]@tcp")]
 
 
 def test_root_squash_reads_the_variables_of_those_whom_it_spares_on_the_mgs_alone() -> None:

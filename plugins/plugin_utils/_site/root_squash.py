@@ -18,11 +18,13 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.nodemaps import 
 KEYS = ("nosquash_nids", "root_squash")
 #: Lustre takes 4096 bytes for the list, a line feed included (lprocfs_wr_nosquash_nids).
 LONGEST = 4095
+#: What a client on a metadata server itself has towards it (seen on 2.17.0: by its other NIDs alone its root was squashed).
+OWN = "0@lo"
 
 
 def spared(squash: RootSquash, nids: Iterable[str]) -> list[Span]:
-    """Whose root stays root: the NIDs of hosts, and the written ranges that can be read."""
-    return merged([*(span_of_nid(nid) for nid in nids), *readable(squash.ranges)])
+    """Whose root stays root: servers towards themselves, the NIDs of hosts, and the written ranges that can be read."""
+    return merged([*(span_of_nid(nid) for nid in (OWN, *nids)), *readable(squash.ranges)])
 
 
 def spares(spans: Iterable[Span], nids: Iterable[str]) -> bool:
