@@ -14,7 +14,12 @@ USERS = (
 WANTS = (UserWant("fs1-MDT0000", "masked"), UserWant("fs1-MDT0000", "other"))
 SAID = f"mdd.fs1-MDT0000.changelog_users=\n{USERS}mdd.fs1-MDT0000.changelog_gc=1\nmdd.fs1-MDT0000.changelog_max_idle_time=2592000\n"
 
-CASES: dict[str, Case] = {"changelog.parse_users": Case(changelog.parse_users, (USERS,))}
+NAMES = ["mdd.fs1-MDT0000.changelog_users", "mdd.fs1-MDT0000.changelog_gc", "mdd.fs1-MDT0000.changelog_max_idle_time"]
+
+CASES: dict[str, Case] = {
+    "changelog.parse_users": Case(changelog.parse_users, (USERS,)),
+    "changelog.read": Case(answering(lambda run: changelog.read(run, NAMES), 2), (SAID,)),
+}
 ELSEWHERE: dict[str, Case] = {
     "verify_changelogs.look": Case(answering(lambda run: list(verify_changelogs.look(run, WANTS)), 2), (SAID,)),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._errors import BadValue, ToolError, UnknownOutput
 from ansible_collections.lustre.core.plugins.module_utils._readers.verify import Verifier, VerifyWant
 
 MDT = "fs1-MDT0000"
@@ -74,5 +74,7 @@ def test_what_cannot_be_read_is_not_taken_for_well(fake):
     unreadable = f"error: read_param: '/sys/kernel/debug/lustre/mdd/{MDT}/changelog_users': No such device or address\n"
     with pytest.raises(UnknownOutput):
         looked(fake, (0, "", unreadable))
+    with pytest.raises(ToolError, match="read the changelog users"):
+        looked(fake, (1, "", "lctl: something new\n"))
     with pytest.raises(BadValue, match=r"want\.changelogs\[0\]\.name"):
         VerifyWant.from_want({"changelogs": [{"mdt": MDT, "name": "a b"}]})

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Mapping, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._errors import UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._cli import lctl, lctl_params
+from ansible_collections.lustre.core.plugins.module_utils._errors import ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._run import Runner
 from ansible_collections.lustre.core.plugins.module_utils._units import (
     CHANGELOG_ALWAYS,
     CHANGELOG_DEFAULT,
@@ -87,6 +90,20 @@ def parse_users(text: str) -> Changelog:
         mask = tuple((match["mask"] or "").split(",")) if match["mask"] else ()
         users.append(User(match["id"], match["name"] or "", int(match["index"]), int(match["idle"]), mask))
     return Changelog(int(head[1]), tuple(users))
+
+
+def read(run: Runner, names: Sequence[str]) -> Mapping[str, str]:
+    """These parameters of MDTs in one lctl process (none for none); one that is not on this node is left out, silence is an error."""
+    if not names:
+        return {}
+    result = lctl.run_batch(run, lctl.chunked(("get_param",), names))
+    answer = lctl_params.parse(result.out, result.err, names)
+    if answer.unreadable:
+        told = "; ".join(f"{name}: {why}" for name, why in answer.unreadable.items())
+        raise UnknownOutput("lctl get_param", "the changelog users of its MDTs", told)
+    if set(answer.values) | set(answer.missing) != set(names):
+        raise ToolError("read the changelog users of its MDTs", ("lctl",), result.rc, result.out, result.err)
+    return answer.values
 
 
 def register_words(mdt: str, name: str, mask: tuple[str, ...]) -> tuple[str, ...]:

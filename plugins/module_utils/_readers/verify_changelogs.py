@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import changelog, lctl, lctl_params
-from ansible_collections.lustre.core.plugins.module_utils._errors import UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._cli import changelog
 from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user_want import (
     UserWant,
     same_mask,
@@ -37,18 +36,12 @@ def look(run: Runner, wants: Sequence[UserWant]) -> Iterator[Found]:
     present = [want for want in wants if want.present]
     mdts = list(dict.fromkeys(want.mdt for want in present))
     names = [f"mdd.{mdt}.{key}" for mdt in mdts for key in ("changelog_users", _GC, _IDLE)]
-    if not names:
-        return
-    result = lctl.run_batch(run, lctl.chunked(("get_param",), names))
-    answer = lctl_params.parse(result.out, result.err, names)
-    if answer.unreadable:
-        told = "; ".join(f"{name}: {why}" for name, why in answer.unreadable.items())
-        raise UnknownOutput("lctl get_param", "the changelog users of its MDTs", told)
+    values = changelog.read(run, names)
     for want in present:
-        text = answer.values.get(changelog.users_param(want.mdt))
+        text = values.get(changelog.users_param(want.mdt))
         if text is not None:
-            kept = answer.values.get(f"mdd.{want.mdt}.{_GC}", "") == "1"
-            most = answer.values.get(f"mdd.{want.mdt}.{_IDLE}", "")
+            kept = values.get(f"mdd.{want.mdt}.{_GC}", "") == "1"
+            most = values.get(f"mdd.{want.mdt}.{_IDLE}", "")
             yield _one(want, changelog.parse_users(text), kept, int(most) if most.isdigit() else 0)
 
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.lustre.core.plugins.module_utils._cli import changelog, lctl, lctl_params
+from ansible_collections.lustre.core.plugins.module_utils._cli import changelog
 from ansible_collections.lustre.core.plugins.module_utils._engine import Resource
-from ansible_collections.lustre.core.plugins.module_utils._errors import NotThereYet, Refused, ToolError, UnknownOutput
+from ansible_collections.lustre.core.plugins.module_utils._errors import NotThereYet, Refused, ToolError
 from ansible_collections.lustre.core.plugins.module_utils._plan import Drift, Plan, Step
 from ansible_collections.lustre.core.plugins.module_utils._resources.changelog_user_want import (
     UserWant,
@@ -57,17 +57,9 @@ class ChangelogUserResource(Resource[Mapping[str, changelog.Changelog]]):
 
     def have(self, run: Runner) -> Mapping[str, changelog.Changelog]:
         """One lctl process for all MDTs (none when nothing is wanted)."""
-        names = {changelog.users_param(mdt): mdt for mdt in dict.fromkeys(want.mdt for want in self.wants)}
-        if not names:
-            return {}
-        result = lctl.run_batch(run, lctl.chunked(("get_param",), list(names)))
-        answer = lctl_params.parse(result.out, result.err, list(names))
-        if answer.unreadable:
-            told = "; ".join(f"{name}: {why}" for name, why in answer.unreadable.items())
-            raise UnknownOutput("lctl get_param", "the changelog users of its MDTs", told)
-        if set(answer.values) | set(answer.missing) != set(names):
-            raise ToolError("read the changelog users of its MDTs", ("lctl",), result.rc, result.out, result.err)
-        return {mdt: changelog.parse_users(answer.values[name]) for name, mdt in names.items() if name in answer.values}
+        names = {changelog.users_param(want.mdt): want.mdt for want in self.wants}
+        found = changelog.read(run, list(names))
+        return {mdt: changelog.parse_users(found[name]) for name, mdt in names.items() if name in found}
 
     # What is to be done
 
