@@ -6,8 +6,8 @@ What decides the shape of everything here (observed on Lustre 2.17.0, names and 
 
 * A user is known by its number and, since 2.15, by a name; only a name can be asked for twice (the second time is
   refused with EEXIST). Without a name each registration makes one user more.
-* A name begins with a letter and has letters, digits, ``-`` and ``_``. Of one with 16 characters or more the last are
-  cut off silently, so that it is not found again: 15 is the limit.
+* A name begins with a letter and has letters, digits, ``-`` and ``_``. Of one with 16 characters the last is cut
+  off silently, so that it is not found again; more are refused: 15 is the limit.
 * A mask of plain words is absolute, and MARK is always part of it. It is fixed when the user is registered.
 * Registration without a mask takes the default mask only where the MDT's own ``changelog_mask`` is the smallest one:
   so the mask is always given.

@@ -171,6 +171,11 @@ def strength(flavor: str) -> int:
     return FLAVORS.get(flavor, FLAVORS["plain"] if flavor.startswith("plain") else 0)
 
 
+def ignores_networks(release: str) -> bool:
+    """Does this release take rules of single networks and never match them?  So it was on 2.17.0."""
+    return re.match(r"2\.17(?:\.|\Z)", release) is not None
+
+
 def mechanism(flavor: str) -> str:
     """What must be set up for it: ``krb5``, ``sk``, or nothing."""
     return next((kind for kind in ("krb5", "sk") if flavor.startswith(kind)), "")

@@ -131,7 +131,7 @@ class SecurityInspector:
     def _connections(self, answer: lctl_params.Answer) -> list[dict[str, Any]]:
         """Where rules of single networks count, this node's own networks decide, and are asked for once."""
         matter = any(rule.network != srpc.ANY_NETWORK for rule in self.wait)
-        if self._own is None and matter and not ignores_networks(_release(answer.values)):
+        if self._own is None and matter and not srpc.ignores_networks(_release(answer.values)):
             self._own = frozenset(map(nid_net, lctl.nids(self.run)))
         # A flavor that cannot be read is none that is in force.
         silent = {name: "" for name in answer.unreadable if name.endswith(".srpc_info")}
@@ -278,11 +278,7 @@ def _on(rules: Sequence[srpc.Rule], connection: srpc.Connection, net: str, relea
 
 def on_network(rule: srpc.Rule, net: str, release: str) -> bool:
     """Does a rule speak of connections that begin on a network?"""
-    return rule.network == srpc.ANY_NETWORK or (rule.network == net and not ignores_networks(release))
-
-
-def ignores_networks(release: str) -> bool:
-    return release.startswith("2.17.")
+    return rule.network == srpc.ANY_NETWORK or (rule.network == net and not srpc.ignores_networks(release))
 
 
 def _release(values: Mapping[str, str]) -> str:

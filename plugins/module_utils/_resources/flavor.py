@@ -234,7 +234,7 @@ class FlavorResource(Resource[Have]):
 
 def ineffective_networks(release: str) -> str:
     """Why a rule of one network is of no use on this release; empty when that is not known."""
-    if release.startswith("2.17."):
+    if srpc.ignores_networks(release):
         return (
             f"Lustre {release} takes a rule for one network and never matches it with any connection (seen on 2.17.0)"
         )

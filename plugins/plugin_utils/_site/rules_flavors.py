@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from ansible_collections.lustre.core.plugins.module_utils._cli import srpc
 from ansible_collections.lustre.core.plugins.module_utils._nid import nid_net
 from ansible_collections.lustre.core.plugins.plugin_utils._site.context import Checker, Context, Rule
 from ansible_collections.lustre.core.plugins.plugin_utils._site.messages import did_you_mean
@@ -21,8 +22,6 @@ from ansible_collections.lustre.core.plugins.plugin_utils._site.schema_security 
 from ansible_collections.lustre.core.plugins.plugin_utils._site.tenant_flavors import nets_of, rules_of
 
 FLAVORS = ("null", "plain", "krb5n", "krb5a", "krb5i", "krb5p", "skn", "ska", "ski", "skpi")
-#: Releases on which rules of a network were seen to be stored and never applied.
-_IGNORED_BY = ("2.17",)
 
 RULES = (
     Rule("flavor-unknown", "A flavor is one that Lustre has and that is fit for use."),
@@ -143,7 +142,7 @@ def networks(context: Context) -> None:
 def ignoring(context: Context, filesystem: FileSystem) -> str:
     """The release of the MGS, if it is known to ignore flavors of a network and the description does not want them all the same."""
     release = _release(context, filesystem)
-    return release if release.startswith(_IGNORED_BY) and not filesystem.security.allow_ineffective else ""
+    return release if srpc.ignores_networks(release) and not filesystem.security.allow_ineffective else ""
 
 
 def _release(context: Context, filesystem: FileSystem) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.lustre.core.plugins.module_utils._cli.changelog import TYPES
+from ansible_collections.lustre.core.plugins.module_utils._cli.changelog import NAME, TYPES
 from ansible_collections.lustre.core.plugins.plugin_utils._site.shape import Key, ListOf, Shape, Text
 
 CHANGELOG_USER = Shape(
@@ -12,7 +12,7 @@ CHANGELOG_USER = Shape(
     {
         "name": Key(
             Text(
-                pattern=r"[A-Za-z][A-Za-z0-9_-]{0,14}",
+                pattern=NAME.pattern.removesuffix(r"\Z"),
                 hint="a letter and at most 14 more letters, digits, - and _ (Lustre cuts longer names off)",
             ),
             "Name; Lustre puts a number before it, such as `cl1-audit`, different on each MDT.",
